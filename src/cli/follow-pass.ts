@@ -38,7 +38,7 @@ export function followPass(streams: Streams, dryRun: boolean): Follower {
       void import('../output/progress.ts').then((loaded) => (progress = loaded));
   };
   const timer = quiet === true ? undefined : setInterval(look, LOOK_MS).unref();
-  ifInterrupted?.(() => interruptionLines(watch, dryRun));
+  ifInterrupted?.(() => interruptionLines(watch, dryRun, performance.now()));
   return {
     emit(event) {
       watch.note(event, performance.now());

@@ -23,9 +23,6 @@ export type Confirmation = {
     }
 );
 
-/** A change that a machine has reverted. */
-export type Reverted = Extract<Confirmation, { state: 'reverted' }>;
-
 /** Why: it was not confirmed in time, the machine rebooted before that, or the unit did not come up. */
 export const REVERT_CAUSES = ['timeout', 'reboot', 'failed'] as const;
 export type RevertCause = (typeof REVERT_CAUSES)[number];
@@ -44,13 +41,4 @@ export function confirmationOn({ observation }: Answer, unit: string): Confirmat
 /** The time until the machine reverts the change, in ms. */
 export function timeLeft({ deadline }: { readonly deadline: number }, { observation }: Answer): number {
   return Math.max(0, (deadline - (observation?.uptimeSeconds ?? 0)) * 1000);
-}
-
-/** The change to that text, if the machine has reverted it: no pass repeats it there. */
-export function revertedOn(
-  machine: Answer,
-  { name, digest }: { readonly name: string; readonly digest: string },
-): Reverted | undefined {
-  const found = confirmationOn(machine, name);
-  return found?.state === 'reverted' && found.digest === digest ? found : undefined;
 }

@@ -1,4 +1,3 @@
-import type { RevertCause } from './confirmation.ts';
 import type { Tie } from './dependencies.ts';
 import type { FenceReason } from './reason.ts';
 import type { Held, Token } from './snapshot.ts';
@@ -24,25 +23,26 @@ export type Failure =
   | { readonly code: 'excluded'; readonly tie: Tie }
   /** It is not changed, because another unit has to be started or stopped first, and was not. */
   | { readonly code: 'waits'; readonly unit: string }
-  /** Its text, with that hash of fleet, has failed, so that it is not put there or not started again. */
-  | { readonly code: 'held'; readonly hash: string; readonly held: Held }
+  /**
+   * Its text, with that hash of fleet, has failed, so that it is not put there or not started again. `keeps`: the copy there
+   * has an older text, and is in the target state.
+   */
+  | { readonly code: 'held'; readonly hash: string; readonly held: Held; readonly keeps?: boolean }
   /** It keeps its old text for now, because `down` have to be up first: at most `limit` copies may be down at once. */
   | { readonly code: 'gated'; readonly limit: number; readonly down: readonly DownCopy[] }
   /** It is fenced, and may not be started there. */
   | { readonly code: 'fenced'; readonly reason: FenceReason }
   /** An earlier change of it has to be confirmed first, or is reverted in `leftMs` (0 if that is under way). */
   | { readonly code: 'awaits-confirmation'; readonly leftMs: number }
-  /** The machine has reverted this change. */
-  | { readonly code: 'reverted'; readonly hash: string; readonly windowMs: number; readonly why: RevertCause }
   /**
-   * Its change was not confirmed within `windowMs`, because of `cause`. The machine reverts it, and has reported that if
-   * `isReverted`.
+   * Its change was not confirmed within `windowMs`, because of `cause` if it is known. The machine reverts it, and has
+   * reported that if `isReverted`.
    */
   | {
       readonly code: 'unconfirmed';
       readonly windowMs: number;
       readonly isReverted: boolean;
-      readonly cause: Failure;
+      readonly cause: Failure | undefined;
     }
   /** Another process held the machine's lock for too long; `holder` if the machine could identify it. */
   | { readonly code: 'locked'; readonly holder?: LockHolder }

@@ -53,6 +53,9 @@ export type HeldCause =
   | { readonly kind: 'unhealthy'; readonly what: 'command' | 'restarted'; readonly withinMs: number }
   | { readonly kind: 'reverted'; readonly why: RevertCause; readonly windowMs: number };
 
+/** A text of a unit that a machine has reverted (`Confirm=`), which the registry does not know yet. */
+export type NewRevert = { readonly unit: string; readonly digest: string; readonly held: Held };
+
 /** An older text of a held unit; `isBase` for the one that machines without a text get. */
 export type KeptText = { readonly unit: DesiredUnit; readonly isBase: boolean };
 
@@ -173,6 +176,8 @@ export type ClusterSnapshot = {
   readonly olderTexts?: readonly DependentUnit[];
   /** The older texts of held units. Empty by default. */
   readonly keptTexts?: readonly KeptText[];
+  /** The reverts that are not stored yet: the units are held because of them. Empty by default. */
+  readonly newReverts?: readonly NewRevert[];
   /** Units whose documents cannot be read: no copy of them is changed. Empty by default. */
   readonly unreadable?: readonly UnreadableUnit[];
   /** The registry could not be read, for this reason: the units are those of the machines alone. Only listings have it. */

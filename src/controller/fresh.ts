@@ -85,7 +85,6 @@ const MAY_BE_OUTDATED: Readonly<Record<Failure['code'], boolean>> = {
   'other-cluster': false,
   held: false,
   gated: true,
-  reverted: false,
   unconfirmed: false,
   waits: false,
   fenced: false,

@@ -29,6 +29,12 @@ export function toDo(snapshot: ClusterSnapshot): ToDo {
     if (decision.kind === 'place') groups.add(decision.unit, 'place', machines);
     if (isGone(decision, snapshot)) groups.add(decision.unit, 'forget', []);
   }
+  for (const { unit, held } of snapshot.newReverts ?? [])
+    groups.add(
+      unit,
+      'revert',
+      held.machines.map(({ name }) => name),
+    );
   const placements = placementsOf(decisions, scope);
   const unseen = unseenOf(decisions);
   const plans = plan(snapshot, placements, { rollouts: { unseen } });
@@ -47,7 +53,7 @@ export function toDo(snapshot: ClusterSnapshot): ToDo {
 }
 
 /** Permanent obstacles, which a pass reports like any other failure. */
-const REPORTED: ReadonlySet<Obstacle['code']> = new Set(['foreign', 'unrecorded', 'reverted']);
+const REPORTED: ReadonlySet<Obstacle['code']> = new Set(['foreign', 'unrecorded']);
 
 /** A fenced unit needs an observation of every machine. */
 function observeEverywhere(groups: readonly Group[], { units, machines }: ClusterSnapshot): void {

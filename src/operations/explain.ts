@@ -30,8 +30,10 @@ export async function explainUnit(
   const found = findUnit(local, await ports.registry.load());
   if (found.kind === 'problem') throw found.error;
   const snapshot = withLeases(await observeCluster(ports, { names: [found.unit.name] }));
+  // Machines may have reverted its text.
+  const unit = snapshot.units.find(({ name }) => name === found.unit.name) ?? found.unit;
   return {
-    ...explain(snapshot, found.unit),
+    ...explain(snapshot, unit),
     submitted: found.kind === 'known',
     differing: found.kind === 'known' ? found.differing : undefined,
     snapshot,

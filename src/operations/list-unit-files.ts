@@ -14,12 +14,12 @@ import { expandSpecifiers } from '../unit/specifiers.ts';
 import { description, parseUnitFile } from '../unit/unit-file.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import {
+  awaitedConfirmations,
   heldUnits,
   isUnknownUnit,
   type Listing,
   type MachineRef,
   machineRef,
-  revertedUnits,
   unknownUnits,
   unreachableMachines,
 } from './listing.ts';
@@ -61,7 +61,7 @@ export async function listUnitFiles(from: SnapshotSource): Promise<Listing<UnitF
     unknown: unknownUnits(snapshot),
     unreadable: snapshot.unreadable ?? [],
     held: heldUnits(snapshot),
-    reverted: revertedUnits(snapshot),
+    unconfirmed: awaitedConfirmations(snapshot),
   };
 }
 
@@ -101,7 +101,7 @@ function rolloutOf(unit: DesiredUnit, { units, machines }: ClusterSnapshot): Uni
     return record?.target === 'launched' ? record.digest !== each.digest : undefined;
   };
   const own = machines.flatMap((machine) => isOld(unit, machine) ?? []);
-  if (own.length === 0) return undefined;
+  if (own.length === 0 || unit.target !== 'launched') return undefined;
   const group = groupWith(unit, units);
   const all = group.flatMap((each) => machines.flatMap((machine) => isOld(each, machine) ?? []));
   const updated = all.filter((old) => !old).length;

@@ -16,11 +16,11 @@ import {
 import { schedule } from '../schedule/schedule.ts';
 import { isTemplateName } from '../unit/unit-name.ts';
 import {
+  awaitedConfirmations,
   heldUnits,
   type Listing,
   type MachineRef,
   machineRef,
-  revertedUnits,
   unknownUnits,
   unreachableMachines,
 } from './listing.ts';
@@ -69,7 +69,7 @@ export async function listUnits(from: SnapshotSource): Promise<Listing<UnitRow>>
     unknown: unknownUnits(snapshot),
     unreadable: snapshot.unreadable ?? [],
     held: heldUnits(snapshot),
-    reverted: revertedUnits(snapshot),
+    unconfirmed: awaitedConfirmations(snapshot),
     withoutRegistry: snapshot.withoutRegistry,
   };
 }

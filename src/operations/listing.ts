@@ -1,5 +1,5 @@
 import { quoted } from '../base/visible.ts';
-import { type Reverted, revertedOn } from '../cluster/confirmation.ts';
+import { timeLeft } from '../cluster/confirmation.ts';
 import {
   type ClusterSnapshot,
   type Held,
@@ -27,9 +27,12 @@ export type UnknownUnit = {
   readonly hint?: string;
 };
 
-/** A change that a machine has reverted, and that its unit still asks for. */
-export type RevertedUnit = Pick<Reverted, 'unit' | 'hash' | 'windowMs' | 'why' | 'at'> & {
+/** A change that its machine reverts in `leftMs` unless it is confirmed (`Confirm=`); 0 if that is due. */
+export type UnconfirmedUnit = {
+  readonly unit: string;
   readonly machine: MachineRef;
+  readonly hash: string;
+  readonly leftMs: number;
 };
 
 /** The rows of a listing, the missing machines, and the units with an unknown state. */
@@ -40,7 +43,7 @@ export type Listing<Row> = {
   /** Units of the registry that cannot be read. */
   readonly unreadable: readonly UnreadableUnit[];
   readonly held?: readonly HeldUnit[];
-  readonly reverted?: readonly RevertedUnit[];
+  readonly unconfirmed?: readonly UnconfirmedUnit[];
   readonly withoutRegistry?: ClusterSnapshot['withoutRegistry'];
 };
 
@@ -64,14 +67,15 @@ export function unknownUnits(snapshot: ClusterSnapshot): readonly UnknownUnit[] 
   );
 }
 
-export function revertedUnits(snapshot: ClusterSnapshot): readonly RevertedUnit[] {
+export function awaitedConfirmations(snapshot: ClusterSnapshot): readonly UnconfirmedUnit[] {
   return snapshot.machines.flatMap((view) =>
-    snapshot.units.flatMap((each): readonly RevertedUnit[] => {
-      const found = revertedOn(view, each);
-      if (found === undefined || otherCluster(view, snapshot) !== undefined) return [];
-      const { unit, hash, windowMs, why, at } = found;
-      return [{ unit, machine: machineRef(view), hash, windowMs, why, at }];
-    }),
+    (otherCluster(view, snapshot) === undefined ? (view.observation?.confirmations ?? []) : []).flatMap(
+      (each): readonly UnconfirmedUnit[] => {
+        if (each.state !== 'armed') return [];
+        const { unit, hash } = each;
+        return [{ unit, hash, machine: machineRef(view), leftMs: timeLeft(each, view) }];
+      },
+    ),
   );
 }
 

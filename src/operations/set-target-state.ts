@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { FleetError } from '../base/errors.ts';
 import { isGlob } from '../base/glob.ts';
-import type { DesiredUnit } from '../cluster/snapshot.ts';
+import { type DesiredUnit, observedOn } from '../cluster/snapshot.ts';
 import type { Action } from '../plan/steps.ts';
 import type { PassOptions, ReconcileReport } from '../reconcile/pass.ts';
 import type { Ports } from '../reconcile/ports.ts';
@@ -18,7 +18,13 @@ import { releaseEdits } from './release.ts';
 import { actionable, expandInstances } from './request-arguments.ts';
 import { selectUnits } from './select-units.ts';
 import { type Aim, type Submission, type SubmitRequest, submit } from './submit.ts';
-import { isUnschedulable, type RequestResult, requestResult, type UnitProblem } from './unit-result.ts';
+import {
+  isUnschedulable,
+  type RequestResult,
+  requestResult,
+  type UnitProblem,
+  type UnitResult,
+} from './unit-result.ts';
 
 /** `submit`: stores unit files in the registry. A replaced text is also written to its machines. */
 export async function submitUnits(
@@ -164,9 +170,18 @@ async function lower(
   const result = requestResult(report, problems);
   // A unit without a machine does not run, so the request holds even if no machine fits.
   const results = result.results.map((each) =>
-    isUnschedulable(each) ? { ...each, idle: true as const } : each,
+    isUnschedulable(each) || isKeptAway(each, report) ? { ...each, idle: true as const } : each,
   );
   return overrule(ports, requested, { ...result, results }, report?.settled);
+}
+
+/** Whether the unit was on no machine, and stays on none, because its text is held. */
+function isKeptAway({ unit, failures }: UnitResult, report: ReconcileReport | undefined): boolean {
+  if (report === undefined || failures.length > 0) return false;
+  const { snapshot, plans } = report;
+  const isHeld = snapshot.units.some(({ name, held }) => name === unit && held !== undefined);
+  const isThere = snapshot.machines.some((view) => observedOn(view, unit)?.record !== undefined);
+  return isHeld && !isThere && plans.every(({ changes }) => changes.every((change) => change.unit !== unit));
 }
 
 function notLoaded({ name }: DesiredUnit): UnitProblem {

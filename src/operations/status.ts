@@ -3,7 +3,13 @@ import type { Drift } from '../cluster/drift.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { statusQuery } from '../systemd/queries.ts';
-import { type MachineRef, machineRef, type UnreachableMachine } from './listing.ts';
+import {
+  type HeldUnit,
+  type MachineRef,
+  machineRef,
+  type UnconfirmedUnit,
+  type UnreachableMachine,
+} from './listing.ts';
 import { byMachine, type PlacesRequest, withPlaces } from './unit-places.ts';
 import type { UnitProblem } from './unit-result.ts';
 
@@ -28,11 +34,14 @@ export type StatusResult = {
   readonly statuses: readonly UnitStatus[];
   readonly problems: readonly UnitProblem[];
   readonly unreachable: readonly UnreachableMachine[];
+  readonly held: readonly HeldUnit[];
+  readonly unconfirmed: readonly UnconfirmedUnit[];
 };
 
 /** The states of units on all their machines. An error of one machine does not hide the others. */
 export function unitStatus(ports: Ports, request: StatusRequest): Promise<StatusResult> {
-  return withPlaces(ports, request, async ({ places, problems, unreachable }, sessions) => {
+  return withPlaces(ports, request, async (found, sessions) => {
+    const { places, problems, unreachable, held, unconfirmed } = found;
     const lost: UnreachableMachine[] = [];
     const texts = new Map<string, string>();
     const ask = async ({ view, units }: ReturnType<typeof byMachine>[number]): Promise<void> => {
@@ -60,6 +69,8 @@ export function unitStatus(ports: Ports, request: StatusRequest): Promise<Status
         })),
       problems,
       unreachable: [...unreachable, ...lost],
+      held,
+      unconfirmed,
     };
   });
 }

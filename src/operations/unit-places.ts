@@ -21,7 +21,14 @@ import type { MachineSession } from '../systemd/driver.ts';
 import { isTemplate, parseUnitName, templateOf, type UnitName } from '../unit/unit-name.ts';
 import { findMachine } from './find-machine.ts';
 import { expectedOn } from './list-units.ts';
-import { type UnreachableMachine, unreachableMachines } from './listing.ts';
+import {
+  awaitedConfirmations,
+  type HeldUnit,
+  heldUnits,
+  type UnconfirmedUnit,
+  type UnreachableMachine,
+  unreachableMachines,
+} from './listing.ts';
 import { unitNameOf } from './local-file.ts';
 import { type Selection, selectUnits } from './select-units.ts';
 import type { UnitProblem } from './unit-result.ts';
@@ -50,6 +57,9 @@ export type UnitPlaces = {
   readonly problems: readonly UnitProblem[];
   /** The machines that may have one of the units, and did not answer. */
   readonly unreachable: readonly UnreachableMachine[];
+  /** Those of the units that are held, and those of which a change is not confirmed. */
+  readonly held: readonly HeldUnit[];
+  readonly unconfirmed: readonly UnconfirmedUnit[];
 };
 
 /**
@@ -178,6 +188,8 @@ function locate(
     ),
     missing: units.filter(({ name }) => !seen.has(name)),
     unreachable: unreachableMachines(snapshot).filter(({ machine }) => unreachable.has(machine.name)),
+    held: heldUnits(snapshot).filter(({ unit }) => requested.has(unit)),
+    unconfirmed: awaitedConfirmations(snapshot).filter(({ unit }) => requested.has(unit)),
   };
 }
 

@@ -1,6 +1,6 @@
 import { FleetError } from '../base/errors.ts';
 import { isGlob } from '../base/glob.ts';
-import type { DesiredUnit } from '../cluster/snapshot.ts';
+import type { ClusterSnapshot, DesiredUnit } from '../cluster/snapshot.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { HistoryEntry, RegistryView, Verdict } from '../registry/view.ts';
 import { isTemplate, parseUnitName, templateOf } from '../unit/unit-name.ts';
@@ -15,19 +15,41 @@ export type HistoryRow = HistoryEntry & {
   readonly verdict: Verdict | undefined;
 };
 
-/** The texts of one unit, newest first. */
-export type History = { readonly unit: string; readonly rows: readonly HistoryRow[] };
+/**
+ * The texts of one unit, newest first. `mayBeReverted`: no start of the present one is stored, and a machine may have reverted
+ * it (`Confirm=`).
+ */
+export type History = {
+  readonly unit: string;
+  readonly rows: readonly HistoryRow[];
+  readonly mayBeReverted: boolean;
+};
 
 /** The history of a unit, also of a destroyed one. Throws FleetError `unit-not-found`. */
 export async function history(registry: Registry, argument: string): Promise<History> {
-  const { unit, rows } = await registry.read((view) => {
-    const name = isGlob(argument) ? onlyMatch(argument, view.whole) : unitNameOf(argument).text;
-    return { unit: name, rows: historyRows(name, view) };
+  const found = await registry.read((view) => {
+    const unit = isGlob(argument) ? onlyMatch(argument, view.whole) : unitNameOf(argument).text;
+    const rows = historyRows(unit, view);
+    const isUntried = rows[0]?.current === true && rows[0].verdict === undefined;
+    const known = isUntried ? view.asWritten.units.get(unit) : undefined;
+    return { unit, rows, mayBeReverted: known?.placement.confirmMs !== undefined };
   });
-  if (rows.length > 0) return { unit, rows };
+  const { unit, rows } = found;
+  if (rows.length > 0) return found;
   throw new FleetError('unit-not-found', `No such unit: "${unit}"`, {
     hint: 'Units in the registry: fleetctl list-unit-files',
   });
+}
+
+/** The history, with the reverts that machines report and that are not stored yet. */
+export function withReverts(found: History, { newReverts = [] }: ClusterSnapshot): History {
+  const isIts = (unit: string): boolean =>
+    unit === found.unit || templateOf(parseUnitName(unit))?.text === found.unit;
+  const rows = found.rows.map((row): HistoryRow => {
+    const held = newReverts.find(({ unit, digest }) => digest === row.digest && isIts(unit))?.held;
+    return held === undefined ? row : { ...row, verdict: { kind: 'failed', at: held.at } };
+  });
+  return { ...found, rows };
 }
 
 /** The one unit of the registry that a glob matches. */

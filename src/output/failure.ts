@@ -4,7 +4,7 @@ import { tieText } from '../cluster/dependencies.ts';
 import type { CauseRelation, Failure, MachineStep } from '../cluster/failure.ts';
 import { isMasked } from '../cluster/unit-state.ts';
 import { formatAge, packagesOf } from './format.ts';
-import { heldText, isStarting, notUp, revertCause, unhealthy } from './held.ts';
+import { heldText, isStarting, notUp, unhealthy } from './held.ts';
 import { foreignUnit, reasonText } from './reason.ts';
 
 /** The text of a failure: a sentence, lines to print below it, and a hint. */
@@ -17,7 +17,7 @@ export type FailureText = {
 /** The commands that store texts and have the options of rollouts. */
 export type Continuing = 'start' | 'apply';
 
-type Confirmation = Extract<Failure, { code: 'awaits-confirmation' | 'reverted' | 'unconfirmed' }>;
+type Confirmation = Extract<Failure, { code: 'awaits-confirmation' | 'unconfirmed' }>;
 type AfterBegin =
   | Confirmation
   | Extract<Failure, { code: 'step' | 'not-down' | 'queued' | 'unverified' | 'not-up' | 'unhealthy' }>;
@@ -136,16 +136,13 @@ function confirmationText(failure: Confirmation, command: Continuing): FailureTe
           : `its last change there is not confirmed yet (Confirm=); the machine reverts it in ${formatAge(failure.leftMs)}`,
         'Nothing was changed there. Run the command again after that',
       );
-    case 'reverted':
-      return plain(
-        `the machine has reverted text ${failure.hash.slice(0, 7)}: ${revertCause(failure.why, failure.windowMs)}`,
-        `The text before is in effect there. ${command === 'apply' ? 'Correct its file' : 'Submit a corrected text ("start --replace")'}, or return to the last good one: fleetctl rollback`,
-      );
     case 'unconfirmed': {
-      const { summary, lines, hint } = failureText(failure.cause, command);
+      const window = formatDuration(failure.windowMs);
       const end = failure.isReverted
         ? 'the machine has reverted the change'
-        : `the machine reverts the change by itself, ${formatDuration(failure.windowMs)} after its begin`;
+        : `the machine reverts the change by itself, ${window} after its begin`;
+      if (failure.cause === undefined) return plain(`not confirmed within ${window}, ${end}`);
+      const { summary, lines, hint } = failureText(failure.cause, command);
       return { summary: `not confirmed, ${end}: ${summary}`, lines, hint };
     }
   }
@@ -167,7 +164,6 @@ function locked({ holder }: Extract<Failure, { code: 'locked' }>): FailureText {
 function changeText(failure: AfterBegin, command: Continuing): FailureText {
   switch (failure.code) {
     case 'awaits-confirmation':
-    case 'reverted':
     case 'unconfirmed':
       return confirmationText(failure, command);
     case 'step': {

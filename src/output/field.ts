@@ -2,7 +2,7 @@ import { formatTime } from '../base/time.ts';
 import { formatMachineId } from '../machine/machine.ts';
 import type { Listing, MachineRef } from '../operations/listing.ts';
 import { formatBytes, formatCpuTime, formatDate, formatSpan, machineLabel } from './format.ts';
-import { machineJson, revertedJson, unreachableJson, unreadableJson } from './json.ts';
+import { confirmationsJson, machineJson, unreachableJson, unreadableJson } from './json.ts';
 import type { Column, TableOptions } from './table.ts';
 
 /** One field of a listing: its column, its keys in JSON, and its description in help and in the manual. */
@@ -28,7 +28,7 @@ export function listingJson<Row>(view: ListingView<Row>, listing: Listing<Row>):
     [view.key]: rowsJson(view.fields, listing.rows),
     unreachable: unreachableJson(listing.unreachable),
     unreadable: unreadableJson(listing.unreadable),
-    ...(listing.reverted?.length && { reverted: listing.reverted.map(revertedJson) }),
+    ...confirmationsJson(listing),
     ...(listing.withoutRegistry && { withoutRegistry: listing.withoutRegistry.message }),
   };
 }
@@ -37,7 +37,11 @@ export function listingJson<Row>(view: ListingView<Row>, listing: Listing<Row>):
 export function listingSignature<Row>(view: ListingView<Row>, listing: Listing<Row>): string {
   const fields = view.fields.filter(({ isMeasure }) => isMeasure !== true);
   const unreachable = listing.unreachable.map((machine) => ({ ...machine, silentMs: 0 }));
-  return JSON.stringify(listingJson({ ...view, fields }, { ...listing, unreachable }));
+  const unconfirmed = (listing.unconfirmed ?? []).map((each) => ({
+    ...each,
+    leftMs: Math.sign(each.leftMs),
+  }));
+  return JSON.stringify(listingJson({ ...view, fields }, { ...listing, unreachable, unconfirmed }));
 }
 
 export function rowsJson<Row>(fields: readonly Field<Row>[], rows: readonly Row[]): readonly object[] {

@@ -2,9 +2,10 @@ import { formatTime } from '../base/time.ts';
 import type { UnreadableUnit } from '../cluster/snapshot.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
 import { formatMachineId } from '../machine/machine.ts';
-import type { MachineRef, RevertedUnit, UnreachableMachine } from '../operations/listing.ts';
+import type { HeldUnit, MachineRef, UnconfirmedUnit, UnreachableMachine } from '../operations/listing.ts';
 import type { UnitProblem } from '../operations/unit-result.ts';
 import type { NamedText } from '../operations/unit-texts.ts';
+import { heldText } from './held.ts';
 
 /** `{ "texts": […] }`: exact copies of unit files that are UTF-8. */
 export function textsJson(units: readonly NamedText[]): object {
@@ -52,9 +53,26 @@ export function unreadableJson(unreadable: readonly UnreadableUnit[]): readonly 
   return unreadable.map(({ unit, message }) => ({ unit, reason: message }));
 }
 
-/** The entries of the array `reverted`: `why` is `timeout`, `reboot` or `failed`. */
-export function revertedJson({ unit, machine, hash, windowMs, why, at }: RevertedUnit): object {
-  return { unit, machine: machineJson(machine), hash, windowMs, why, at: timeJson(at) };
+/** The arrays `held` and `unconfirmed`, if they have entries. */
+export function confirmationsJson({
+  held = [],
+  unconfirmed = [],
+}: {
+  readonly held?: readonly HeldUnit[] | undefined;
+  readonly unconfirmed?: readonly UnconfirmedUnit[] | undefined;
+}): object {
+  const failed = held.map(({ unit, hash, held: failure }) => ({
+    unit,
+    hash,
+    reason: heldText({ hash, held: failure }),
+  }));
+  const armed = unconfirmed.map(({ unit, machine, hash, leftMs }) => ({
+    unit,
+    machine: machineJson(machine),
+    hash,
+    leftMs: Math.round(leftMs),
+  }));
+  return { ...(failed.length > 0 && { held: failed }), ...(armed.length > 0 && { unconfirmed: armed }) };
 }
 
 export function machineJson({ name, id, address }: MachineRef): object {

@@ -1,6 +1,7 @@
 import type { Failure } from '../cluster/failure.ts';
 import type { PassEvent, PlannedChange } from '../reconcile/events.ts';
 import { failureText } from './failure.ts';
+import { formatAge } from './format.ts';
 
 /** A wait of a pass for a machine: for its answer, or for the changes that were sent to it. */
 export type Wait = {
@@ -16,6 +17,8 @@ export type UnitProgress = {
   readonly unit: string;
   readonly stage: 'planned' | 'sent' | 'done' | 'failed';
   readonly failure: Failure | undefined;
+  /** When its machine reverts it, unless it is confirmed before (`Confirm=`). */
+  readonly revertsAtMs?: number | undefined;
 };
 
 /** The progress of a pass, from its events. All times are of the same clock, in ms. */
@@ -62,12 +65,16 @@ export class PassWatch {
         this.#waits.clear();
         break;
       case 'planned':
-        for (const { machine, changes } of event.waves.flat()) this.#setStage(machine, changes, 'planned');
+        for (const { machine, changes } of event.waves.flat())
+          for (const { unit } of changes) this.#put({ machine, unit, stage: 'planned', failure: undefined });
         break;
       case 'changes-sent': {
         const { machine } = event;
         const changes = event.changes.filter(({ obstacle }) => obstacle === undefined);
-        this.#setStage(machine, changes, 'sent');
+        for (const { unit, confirmMs } of changes) {
+          const revertsAtMs = confirmMs && nowMs + confirmMs;
+          this.#put({ machine, unit, stage: 'sent', failure: undefined, revertsAtMs });
+        }
         if (changes.length > 0) this.#waits.set(machine, { machine, changes, sinceMs: nowMs });
         break;
       }
@@ -80,22 +87,20 @@ export class PassWatch {
     }
   }
 
-  #setStage(machine: string, changes: readonly PlannedChange[], stage: UnitProgress['stage']): void {
-    for (const { unit } of changes) this.#put({ machine, unit, stage, failure: undefined });
-  }
-
   #put(entry: UnitProgress): void {
     this.#progress.set(`${entry.machine} ${entry.unit}`, entry);
   }
 }
 
 /** The report of an interrupted command: changes that are done, that continue without it, and that were not begun. */
-export function interruptionLines(watch: PassWatch, dryRun: boolean): readonly string[] {
+export function interruptionLines(watch: PassWatch, dryRun: boolean, nowMs: number): readonly string[] {
   if (dryRun) return ['Interrupted. Nothing was changed.'];
   if (!watch.hasBegun) return ['Interrupted.'];
   const { progress } = watch;
   const wasSent = progress.some(({ stage }) => stage !== 'planned');
   const failed = progress.filter(({ stage }) => stage === 'failed');
+  const unconfirmed = progress.filter(({ revertsAtMs }) => revertsAtMs !== undefined);
+  const retry = unconfirmed.length === 0 ? '' : ', with --retry after a revert';
   return [
     wasSent
       ? 'Interrupted. Machines complete the work that they have received.'
@@ -103,8 +108,9 @@ export function interruptionLines(watch: PassWatch, dryRun: boolean): readonly s
     ...byMachine('Done', progress, 'done'),
     ...failed.map(failedLine),
     ...byMachine('In progress', progress, 'sent'),
+    ...unconfirmed.map((each) => unconfirmedLine(each, nowMs)),
     ...byMachine('Not started', progress, 'planned'),
-    'hint: To see the state: fleetctl list-units; to continue, run the same command again',
+    `hint: To see the state: fleetctl list-units; to continue, run the same command again${retry}`,
   ];
 }
 
@@ -118,6 +124,11 @@ function byMachine(
   for (const { machine, unit } of progress.filter((each) => each.stage === stage))
     units.set(machine, [...(units.get(machine) ?? []), unit]);
   return [...units].map(([machine, names]) => `${word} on "${machine}": ${names.join(' ')}`);
+}
+
+function unconfirmedLine({ machine, unit, revertsAtMs = 0 }: UnitProgress, nowMs: number): string {
+  const left = formatAge(Math.max(0, revertsAtMs - nowMs));
+  return `Not confirmed on "${machine}": ${unit}; the machine reverts it in ${left}, unless fleetd runs this command and confirms it`;
 }
 
 function failedLine({ machine, unit, failure }: UnitProgress): string {

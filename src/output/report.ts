@@ -4,13 +4,13 @@ import type { UnreadableUnit } from '../cluster/snapshot.ts';
 import type {
   HeldUnit,
   Listing,
-  RevertedUnit,
+  UnconfirmedUnit,
   UnknownUnit,
   UnreachableMachine,
 } from '../operations/listing.ts';
 import type { MachinePlan, Step } from '../plan/step.ts';
 import { formatAge } from './format.ts';
-import { heldText, revertCause } from './held.ts';
+import { heldText } from './held.ts';
 
 /** Lines for standard output and for standard error, each without its newline. */
 export type ReportLines = { readonly out: readonly string[]; readonly err: readonly string[] };
@@ -35,7 +35,7 @@ export function missingLines({
   unknown = [],
   unreadable,
   held = [],
-  reverted = [],
+  unconfirmed = [],
   withoutRegistry,
 }: Omit<Listing<unknown>, 'rows'>): readonly string[] {
   const unknownLine = ({ unit, machine, why }: UnknownUnit): string =>
@@ -50,7 +50,7 @@ export function missingLines({
     ...withHints(unknown, unknownLine),
     ...withHints(unreadable, unreadableLine),
     ...heldLines(held),
-    ...reverted.map(revertedLine),
+    ...unconfirmed.map(unconfirmedLine),
   ];
 }
 
@@ -65,9 +65,10 @@ function heldLines(held: readonly HeldUnit[]): readonly string[] {
   });
 }
 
-/** `Warning: Text 5d7d29e of sshd.service was reverted by machine "m2": it was not confirmed within 30s` */
-function revertedLine({ unit, machine, hash, windowMs, why }: RevertedUnit): string {
-  return `Warning: Text ${hash.slice(0, 7)} of ${unit} was reverted by machine "${machine.name}": ${revertCause(why, windowMs)}`;
+/** `Warning: Text 5d7d29e of sshd.service is not confirmed yet; machine "m2" reverts it in 12s` */
+function unconfirmedLine({ unit, machine, hash, leftMs }: UnconfirmedUnit): string {
+  const when = leftMs === 0 ? 'now' : `in ${formatAge(leftMs)}`;
+  return `Warning: Text ${hash.slice(0, 7)} of ${unit} is not confirmed yet; machine "${machine.name}" reverts it ${when}`;
 }
 
 /** Warnings about unreachable machines. */

@@ -1,10 +1,10 @@
 import type { Drift } from '../cluster/drift.ts';
 import type { StatusResult, UnitStatus } from '../operations/status.ts';
-import { machineJson, problemsJson, unreachableJson, usageJson } from './json.ts';
-import { errorLines, type ReportLines, unreachableLines } from './report.ts';
+import { confirmationsJson, machineJson, problemsJson, unreachableJson, usageJson } from './json.ts';
+import { errorLines, missingLines, type ReportLines } from './report.ts';
 
 /** The output of `systemctl status` for every unit and machine, with a heading if there are several. */
-export function statusReport({ statuses, problems, unreachable }: StatusResult): ReportLines {
+export function statusReport({ statuses, problems, ...missing }: StatusResult): ReportLines {
   const blocks = statuses.map(({ unit, machine, text }) => {
     const heading = `[${machine.name} ${unit}]`;
     return [...(statuses.length > 1 ? [heading] : []), ...text.split('\n')];
@@ -14,7 +14,7 @@ export function statusReport({ statuses, problems, unreachable }: StatusResult):
     err: [
       ...statuses.flatMap(driftLines),
       ...problems.flatMap(({ error }) => errorLines(error)),
-      ...unreachableLines(unreachable),
+      ...missingLines({ ...missing, unreadable: [] }),
     ],
   };
 }
@@ -38,7 +38,7 @@ const DRIFTS: Readonly<Record<Drift, string>> = {
 };
 
 /** `{ "statuses": […], "problems": […], "unreachable": […] }`, see src/manual/json.md for every field. */
-export function statusJson({ statuses, problems, unreachable }: StatusResult): object {
+export function statusJson({ statuses, problems, unreachable, ...found }: StatusResult): object {
   const rows = statuses.map(({ unit, machine, state, drift }) => ({
     unit,
     machine: machineJson(machine),
@@ -56,7 +56,12 @@ export function statusJson({ statuses, problems, unreachable }: StatusResult): o
     loadError: orNull(state?.loadError),
     drift: drift ?? null,
   }));
-  return { statuses: rows, problems: problemsJson(problems), unreachable: unreachableJson(unreachable) };
+  return {
+    statuses: rows,
+    problems: problemsJson(problems),
+    unreachable: unreachableJson(unreachable),
+    ...confirmationsJson(found),
+  };
 }
 
 function orNull(text: string | undefined): string | null {

@@ -34,9 +34,9 @@ export function holdObstacle(
   if (unit === undefined || kept === undefined || held === undefined) return undefined;
   const isStarted = hasStep({ steps }, 'start', 'restart', 'watch');
   const hasFailed = held.machines.some((machine) => machine.id === id);
-  const isRefused =
-    kept.digest === unit.digest
-      ? hasStep({ steps }, 'write') || (hasFailed && isStarted)
-      : !hasStep({ steps }, 'stop', 'write', 'start', 'restart');
-  return isRefused ? { code: 'held', hash: unit.hash, held } : undefined;
+  const keeps = kept.digest !== unit.digest;
+  const isRefused = keeps
+    ? !hasStep({ steps }, 'stop', 'write', 'start', 'restart')
+    : hasStep({ steps }, 'write') || (hasFailed && isStarted);
+  return isRefused ? { code: 'held', hash: unit.hash, held, keeps } : undefined;
 }

@@ -3,6 +3,7 @@ import {
   type ClusterSnapshot,
   type DesiredUnit,
   type MachineView,
+  observedOn,
   otherCluster,
 } from '../cluster/snapshot.ts';
 import { isOurs, type ObservedUnit } from '../cluster/unit-state.ts';
@@ -49,7 +50,12 @@ export function plan(
         observed: observed.get(name),
         mayLinger: mayLinger(unit, machine, placements, snapshot),
       };
-      return withHold(change(name, pair, actions.get(name), machine, snapshot), unit, kept, machine) ?? [];
+      const action = actions.get(name);
+      const planned = withHold(change(name, pair, action, machine, snapshot), unit, kept, machine);
+      // A held unit can be stopped, also one that is on no machine.
+      return planned === undefined || (action === 'stop' && planned.obstacle?.code === 'held')
+        ? []
+        : [planned];
     });
     const isWanted = (unit: DesiredUnit): boolean =>
       placements.has(unit.name) ? wanted.has(unit.name) : isAssigned(unit, machine);
@@ -60,7 +66,9 @@ export function plan(
       ),
     };
   });
-  const all = withForbidden(plans, desired).filter(({ changes }) => changes.length > 0);
+  const all = withForbidden(withoutReports(plans, snapshot, placements), desired).filter(
+    ({ changes }) => changes.length > 0,
+  );
   return rollouts === undefined ? all : withGates(all, { snapshot, placements, ...rollouts });
 }
 
@@ -135,6 +143,31 @@ function withAdoption(change: UnitChange, observed: ObservedUnit | undefined): U
   if (observed?.lost === undefined || observed.record === undefined) return change;
   if (change.steps.length === 0) return change;
   return { ...change, steps: [{ kind: 'adopt', record: observed.record }, ...change.steps] };
+}
+
+/** The report about a reverted change is removed when the unit is neither wanted nor there any more. */
+function withoutReports(
+  plans: readonly MachinePlan[],
+  { machines, units, revision }: ClusterSnapshot,
+  placements: ReadonlyMap<string, readonly string[]>,
+): readonly MachinePlan[] {
+  const views = new Map(machines.map((view) => [view.machine.name, view]));
+  return plans.map(({ machine, changes }) => {
+    const view = views.get(machine);
+    const isThere = (unit: string): boolean => {
+      const observed = view && observedOn(view, unit);
+      return observed !== undefined && (isOurs(observed) || observed.state.load !== 'not-found');
+    };
+    const left = (view?.observation?.confirmations ?? []).filter(
+      ({ unit, state }) =>
+        state === 'reverted' && placements.get(unit)?.includes(view?.id ?? '') === false && !isThere(unit),
+    );
+    const forgotten = left.map(({ unit }): UnitChange => {
+      const token = units.find(({ name }) => name === unit)?.token ?? revision;
+      return { unit, token, steps: [{ kind: 'forbid' }], obstacle: undefined };
+    });
+    return forgotten.length === 0 ? { machine, changes } : { machine, changes: [...changes, ...forgotten] };
+  });
 }
 
 /** Before a fenced unit is started on one machine, all other machines are forbidden to start it. */

@@ -58,7 +58,7 @@ export type Step =
   | { readonly kind: 'restart'; readonly under?: Lease | undefined }
   /** Check that it can be stopped and removed, and change nothing. */
   | { readonly kind: 'check' }
-  /** Verify that it does not run, and record the token, so that older decisions cannot start it. */
+  /** Verify that it does not run, and record the token, so that older decisions cannot start it; forget what was reverted. */
   | { readonly kind: 'forbid' }
   /** Remove its file and its record. */
   | { readonly kind: 'remove' };
@@ -76,8 +76,7 @@ export type Obstacle = Extract<
       | 'excluded'
       | 'held'
       | 'gated'
-      | 'awaits-confirmation'
-      | 'reverted';
+      | 'awaits-confirmation';
   }
 >;
 

@@ -1,4 +1,4 @@
-import { confirmationOn, revertedOn, timeLeft } from '../cluster/confirmation.ts';
+import { confirmationOn, timeLeft } from '../cluster/confirmation.ts';
 import { fenceViolation, leaseOf } from '../cluster/lease.ts';
 import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
 import {
@@ -78,17 +78,7 @@ export function obstacleFor(
     // A unit that runs is not as wanted if the machine is about to revert it.
     if (steps.length > 0 || leftMs === 0) return { code: 'awaits-confirmation', leftMs };
   }
-  const reverted = wanted === undefined || !puts(steps) ? undefined : revertedOn(machine, wanted);
-  if (reverted !== undefined) {
-    const { hash, windowMs, why } = reverted;
-    return { code: 'reverted', hash, windowMs, why };
-  }
   return fenceObstacle(wanted, steps, machine, snapshot);
-}
-
-/** Whether these steps bring the text into effect. */
-function puts(steps: readonly Step[]): boolean {
-  return steps.some(({ kind }) => kind === 'write' || kind === 'start' || kind === 'restart');
 }
 
 /** Whether these steps start the unit, or write it so that others may start it. */

@@ -69,6 +69,8 @@ export type PlannedChange = {
   readonly token: Token;
   readonly steps: readonly Step['kind'][];
   readonly obstacle: Obstacle | undefined;
+  /** The time in which it has to be confirmed (`Confirm=`), in ms. */
+  readonly confirmMs?: number | undefined;
 };
 
 /** Receives every event immediately, in order. It must be fast, and must not throw. */
@@ -78,7 +80,11 @@ export type Emit = (event: PassEvent) => void;
 export function planned({ machine, changes }: MachinePlan): PlannedChanges {
   return {
     machine,
-    changes: changes.map((change) => ({ ...change, steps: change.steps.map(({ kind }) => kind) })),
+    changes: changes.map((change) => ({
+      ...change,
+      steps: change.steps.map(({ kind }) => kind),
+      confirmMs: change.steps.find((step) => step.kind === 'arm')?.windowMs,
+    })),
   };
 }
 

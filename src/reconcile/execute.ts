@@ -69,7 +69,8 @@ export async function executeWaves(
     for (const outcome of outcomes) {
       const { unit, failure } = outcome;
       touched.add(unit);
-      if (failure !== undefined) failed.add(unit);
+      const isDone = failure === undefined || (failure.code === 'held' && failure.keeps);
+      if (!isDone) failed.add(unit);
       const rollout = isVerified(outcome) ? undefined : rollouts.find(({ units }) => units.has(unit));
       if (rollout !== undefined && !ended.has(rollout)) ended.set(rollout, piece);
     }

@@ -85,7 +85,7 @@ function inShort(failure: Failure): Failure {
   const line = (text: string): string => text.trimEnd().split('\n').at(-1)?.slice(0, 200) ?? '';
   if (failure.code === 'not-up') return { ...failure, detail: line(failure.detail), journal: [] };
   if (failure.code === 'unhealthy') return { ...failure, lines: [] };
-  if (failure.code === 'unconfirmed') return { ...failure, cause: inShort(failure.cause) };
+  if (failure.code === 'unconfirmed') return { ...failure, cause: failure.cause && inShort(failure.cause) };
   return failure.code === 'step' ? { ...failure, detail: line(failure.detail) } : failure;
 }
 

@@ -21,7 +21,7 @@ import { machineEdits, observe } from './observe.ts';
 import { aheadOf, refuseOutdated } from './outdated.ts';
 import type { PassOptions, ReconcileReport } from './pass.ts';
 import type { Ports } from './ports.ts';
-import { stillWanted, unfinished } from './rollouts.ts';
+import { reportedOutcomes, stillWanted, unfinished } from './rollouts.ts';
 import { settle } from './settle.ts';
 import { snapshotOf } from './snapshot.ts';
 import { trustedViews, withoutAhead } from './trust.ts';
@@ -96,19 +96,19 @@ async function runPass(
     for (const outcome of left) emit({ kind: 'outcome', ...outcome });
     const done = [...changed, ...left];
     // Unreachable partners, which the command did not name, are not reported.
-    const reported =
+    const meant =
       only === 'everything' ? decisions : decisions.filter(isMeant(only, registry.units, snapshot));
-    const outcomes = [...done, ...unreached(reported, snapshot, emit)];
+    const outcomes = [...done, ...unreached(meant, snapshot, emit)];
     const waves = order.filter(({ isCheck }) => !isCheck).map((each) => each.plans);
-    const pass = { snapshot, decisions: reported, plans: waves.flat(), outcomes };
+    const pass = { snapshot, decisions: meant, plans: waves.flat(), outcomes };
     const logged = logOutcomes(outcomes, known, (unit) => actions.get(unit) === 'restart');
     const { restored, settled } = await settle(ports.registry, pass, known, logged, { rollouts, limits });
     const failures = outcomes.filter(({ failure }) => failure !== undefined).length;
     emit({ kind: 'pass-done', failures, ms: clock.now() - begun });
-    if (restored.length === 0) return { ...pass, waves, settled };
+    const reported = { ...pass, waves, outcomes: reportedOutcomes(pass) };
+    if (restored.length === 0) return { ...reported, settled };
     return {
-      ...pass,
-      waves,
+      ...reported,
       restored: restored.map(({ name: unit, hash }) => ({ unit, hash, isBack: false })),
     };
   } finally {

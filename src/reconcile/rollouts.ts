@@ -6,7 +6,7 @@ import type { Edit } from '../registry/edit.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { FailurePolicy } from '../unit/copy-limit.ts';
 import { parseUnitName, templateOf } from '../unit/unit-name.ts';
-import { type Pass, startedCopies, verdictOf } from './verdicts.ts';
+import { type Pass, startedTexts, verdictOf } from './verdicts.ts';
 
 /** The rollouts of a pass, and what its command gave for them. */
 export type RolloutsOfPass = {
@@ -19,7 +19,6 @@ function causeOf(outcome: UnitOutcome): HeldCause | undefined {
   const { failure } = outcome;
   if (failure?.code === 'unhealthy')
     return { kind: 'unhealthy', what: failure.what, withinMs: failure.withinMs };
-  if (failure?.code === 'reverted') return { kind: 'reverted', why: failure.why, windowMs: failure.windowMs };
   if (failure?.code === 'unconfirmed') {
     const { cause, windowMs } = failure;
     return causeOf({ ...outcome, failure: cause }) ?? { kind: 'reverted', why: 'timeout', windowMs };
@@ -89,32 +88,23 @@ function heldBy(outcome: UnitOutcome, { machines, now }: ClusterSnapshot): Held 
 type FailedText = { readonly unit: DesiredUnit; readonly held: Held; readonly policy: FailurePolicy };
 
 /**
- * The units to hold: those with a text of a rollout that failed in the pass, and with a text that never was good although an
- * earlier text of the unit was. The first start of a unit is not held, so that passes try it again. All instances that
- * follow the template are held with the one that failed.
+ * The units to hold: those with a text of a rollout that failed in the pass, with a text that a machine has reverted, and with
+ * a text that never was good although an earlier text of the unit was. Any other first start of a unit is not held, so that
+ * passes try it again. All instances that follow the template are held with the one that failed.
  */
 export function failedTexts(
   pass: Pass,
   { rollouts, limits }: RolloutsOfPass,
   view: RegistryView,
 ): readonly FailedText[] {
-  const { snapshot, plans, outcomes } = pass;
-  const started = startedCopies(plans);
-  const units = new Map(snapshot.units.map((unit) => [unit.name, unit]));
   const found = new Map<string, FailedText>();
-  for (const outcome of outcomes) {
-    const wanted = units.get(outcome.unit);
-    const unit = view.units.get(outcome.unit);
-    const held = heldBy(outcome, snapshot);
-    const isTried = started.has(`${outcome.machine} ${outcome.unit}`) || outcome.failure?.code === 'reverted';
-    if (held === undefined || !isTried) continue;
-    // A concurrent stop or new text may have caused the failure.
-    if (unit === undefined || unit.digest !== wanted?.digest || unit.target !== wanted.target) continue;
+  for (const { unit, held, isReverted } of [...failuresOf(pass, view), ...revertsOf(pass, view)]) {
     const rollout = rollouts.find((each) => each.units.has(unit.name));
     const known = unit.held;
     // A held text may fail on a machine where its start was not verified before.
     if (known?.machines.some(({ id }) => held.machines.some((machine) => machine.id === id))) continue;
-    if (known === undefined && rollout === undefined && !replacesGood(unit, view)) continue;
+    const isFirst = known === undefined && rollout === undefined && !isReverted;
+    if (isFirst && (unit.target !== 'launched' || !replacesGood(unit, view))) continue;
     const policy =
       known === undefined
         ? (rollout?.onFailure ?? limits?.onFailure ?? unit.placement.onFailedUpdate ?? 'stop')
@@ -128,9 +118,47 @@ export function failedTexts(
   return [...found.values()];
 }
 
-/** The edits that hold texts, and those that restore the old texts of units with the policy `revert`. */
-export function holdEdits(failed: readonly FailedText[], view: RegistryView): readonly Edit[] {
+/** A present text of a unit that has failed on one machine. */
+type Failing = { readonly unit: DesiredUnit; readonly held: Held; readonly isReverted: boolean };
+
+/** The failures of starts with the texts of the registry. A concurrent stop or new text may have caused one: then it does not count. */
+function failuresOf(pass: Pass, view: RegistryView): readonly Failing[] {
+  const { snapshot, outcomes } = pass;
+  const texts = startedTexts(pass);
+  const units = new Map(snapshot.units.map((unit) => [unit.name, unit]));
+  return outcomes.flatMap((outcome) => {
+    const [wanted, unit] = [units.get(outcome.unit), view.units.get(outcome.unit)];
+    const held = heldBy(outcome, snapshot);
+    if (held === undefined || texts.get(`${outcome.machine} ${outcome.unit}`) !== wanted?.digest) return [];
+    if (unit === undefined || unit.digest !== wanted?.digest || unit.target !== wanted.target) return [];
+    return [{ unit, held, isReverted: outcome.failure?.code === 'unconfirmed' }];
+  });
+}
+
+/** The present texts that machines have reverted, of the units of the pass. */
+function revertsOf({ snapshot, decisions }: Pass, view: RegistryView): readonly Failing[] {
+  const scope = new Set(decisions.map(({ unit }) => unit));
+  return (snapshot.newReverts ?? []).flatMap(({ unit: name, digest, held }) => {
+    const unit = scope.has(name) ? view.units.get(name) : undefined;
+    return unit?.digest === digest ? [{ unit, held, isReverted: true }] : [];
+  });
+}
+
+/**
+ * The edits that hold texts, and those that restore the old texts of units with the policy `revert`. A text that was reverted
+ * and replaced since is held if the unit gets it again.
+ */
+export function holdEdits(
+  { snapshot }: Pass,
+  failed: readonly FailedText[],
+  view: RegistryView,
+): readonly Edit[] {
+  const replaced = (snapshot.newReverts ?? []).filter(
+    ({ unit, digest }) =>
+      view.units.get(unit)?.digest !== digest && view.verdicts(unit)[digest]?.held === undefined,
+  );
   return [
+    ...replaced.map(({ unit, digest, held }): Edit => ({ kind: 'hold-text', unit, digest, held })),
     ...failed.map(
       ({ unit, held }): Edit => ({ kind: 'hold-text', unit: unit.name, digest: unit.digest, held }),
     ),
@@ -140,14 +168,13 @@ export function holdEdits(failed: readonly FailedText[], view: RegistryView): re
 
 /**
  * The units of {@link failedTexts} with the policy `revert`, with the last text that is not known to have failed, and their
- * templates. A text that has returned itself, such as after a revert, is not reverted again.
+ * templates. A text that has itself returned after a failed one is not reverted to an even older one.
  */
 export function restoredUnits(failed: readonly FailedText[], view: RegistryView): readonly DesiredUnit[] {
   const restored = new Map<string, DesiredUnit>();
   for (const { unit, policy } of failed) {
-    const times = view.history(unit.name).filter(({ digest }) => digest === unit.digest).length;
     const base = view.keptTexts(unit, new Set()).find(({ isBase }) => isBase)?.unit;
-    if (policy !== 'revert' || times > 1 || base === undefined) continue;
+    if (policy !== 'revert' || hasReturned(unit, view) || base === undefined) continue;
     restored.set(unit.name, base);
     const template = view.units.get(templateOf(parseUnitName(unit.name))?.text ?? '');
     if (template?.digest !== unit.digest || unit.fromTemplate === false) continue;
@@ -159,12 +186,43 @@ export function restoredUnits(failed: readonly FailedText[], view: RegistryView)
   return [...restored.values()];
 }
 
+/** Whether the text was there before, and has replaced a failed one. */
+function hasReturned({ name, digest }: DesiredUnit, view: RegistryView): boolean {
+  const digests = view.history(name).map((entry) => entry.digest);
+  const last = digests.lastIndexOf(digest);
+  const replaced = digests[last - 1];
+  if (replaced === undefined || !digests.slice(0, last).includes(digest)) return false;
+  return view.verdicts(name)[replaced]?.kind === 'failed';
+}
+
 function replacesGood({ name, digest }: DesiredUnit, view: RegistryView): boolean {
   const verdicts = view.verdicts(name);
   const isGood = (text: string): boolean => verdicts[text]?.kind === 'good';
   return (
     !isGood(digest) && view.history(name).some((entry) => entry.digest !== digest && isGood(entry.digest))
   );
+}
+
+/**
+ * The outcomes as they are reported: a copy that was started with an older text, because that of the registry is held, is not
+ * as requested.
+ */
+export function reportedOutcomes(pass: Pass): readonly UnitOutcome[] {
+  const { snapshot, plans, outcomes } = pass;
+  const held = new Map(snapshot.units.flatMap((unit) => (unit.held && [[unit.name, unit]]) ?? []));
+  if (held.size === 0) return outcomes;
+  const starts = plans.map(({ machine, changes }) => ({
+    machine,
+    changes: changes.filter((change) => hasStep(change, 'start')),
+  }));
+  const texts = startedTexts({ ...pass, plans: starts });
+  return outcomes.map((outcome) => {
+    const unit = held.get(outcome.unit);
+    const digest = texts.get(`${outcome.machine} ${outcome.unit}`);
+    if (outcome.failure !== undefined || unit?.held === undefined || digest === undefined) return outcome;
+    if (digest === unit.digest) return outcome;
+    return { ...outcome, failure: { code: 'held', hash: unit.hash, held: unit.held, keeps: true } };
+  });
 }
 
 /** The plans of a later piece without the units that have changed in the registry since the decision. */

@@ -34,7 +34,7 @@ export async function settle(
   const returning = failedMoves(plans, decisions, snapshot, outcomes);
   const judged = (view: RegistryView): readonly Edit[] => [
     ...verdicts(pass, view),
-    ...holdEdits(failedTexts(pass, rollouts, view), view),
+    ...holdEdits(pass, failedTexts(pass, rollouts, view), view),
   ];
   if (gone.length + returning.length + judged(known).length + logged.length === 0) return { restored: [] };
   let restored: readonly DesiredUnit[] = [];

@@ -6,15 +6,17 @@ import {
   type Held,
   type KeptText,
   type MachineView,
+  type NewRevert,
   observedOn,
   UNLISTED,
   type UnreadableUnit,
 } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
-import { groupWith, hasCopies } from '../plan/rollout.ts';
+import { groupWith } from '../plan/rollout.ts';
 import { clusterMachines } from '../registry/inventory.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Ports } from './ports.ts';
+import { newReverts } from './reverts.ts';
 
 /** The snapshot of a registry view and the machines as they were observed. */
 export function snapshotOf(
@@ -24,7 +26,8 @@ export function snapshotOf(
   drained?: string,
 ): ClusterSnapshot {
   const now = ports.clock.now();
-  const units = withHolds(registry.allUnits, machines);
+  const reverts = newReverts(machines, registry);
+  const units = withHolds(registry.allUnits, reverts);
   return {
     now,
     agentTtlMs: ports.agentTtlMs,
@@ -34,9 +37,10 @@ export function snapshotOf(
     units,
     olderTexts: olderTexts(registry, machines),
     keptTexts: keptTexts(units, registry, machines),
+    ...(reverts.length > 0 && { newReverts: reverts }),
     unreadable: unreadableUnits(registry, machines),
     machines: withUnlisted(machines, registry, now, clusterMachines(registry, ports.machines ?? [])).map(
-      (view) => withNewReverts(withLostRecords(view, registry.units), registry),
+      (view) => withLostRecords(view, registry.units),
     ),
     cordons: new Map(
       [...registry.machines].flatMap(([name, { cordon }]) => (cordon ? [[name, cordon]] : [])),
@@ -44,24 +48,6 @@ export function snapshotOf(
     drained,
     leases: ports.leases?.(),
   };
-}
-
-/**
- * The machine without the reports about changes that it reverted earlier: the text is known to have failed, and the unit was
- * changed since, so that an operator or the hold of the text decides whether it is tried again. A machine can only report about
- * its own units, and the registry's text of a unit only if that has `Confirm=`.
- */
-function withNewReverts(view: MachineView, registry: RegistryView): MachineView {
-  if (view.unreachable !== undefined || view.observation.confirmations === undefined) return view;
-  const confirmations = view.observation.confirmations.filter(({ state, unit, token, digest }) => {
-    if (state === 'armed') return true;
-    const wanted = registry.units.get(unit);
-    const isIts = wanted !== undefined && (wanted.placement.global || wanted.machine === view.id);
-    if (!isIts || (wanted.digest === digest && wanted.placement.confirmMs === undefined)) return false;
-    const isKnown = registry.verdicts(unit)[digest]?.kind === 'failed';
-    return !isKnown || token === wanted.token;
-  });
-  return { ...view, observation: { ...view.observation, confirmations } };
 }
 
 /** The dependencies of texts on machines that differ from the registry, if its history has them. */
@@ -77,29 +63,24 @@ function olderTexts(registry: RegistryView, machines: readonly MachineView[]): r
 
 /**
  * The units, with those held of which a machine has reverted the text although no process has stored that, and new instances
- * of a template whose text is held: machines must not get the text.
+ * of a template whose text is held.
  */
-function withHolds(units: readonly DesiredUnit[], machines: readonly MachineView[]): readonly DesiredUnit[] {
+function withHolds(units: readonly DesiredUnit[], reverts: readonly NewRevert[]): readonly DesiredUnit[] {
   const held = new Map<string, Held>();
-  for (const unit of units) {
-    if (unit.held === undefined || !hasCopies(unit)) continue;
-    for (const { name } of groupWith(unit, units)) held.set(name, unit.held);
-  }
-  for (const { id, machine, observation } of machines) {
-    for (const each of observation?.confirmations ?? []) {
-      const unit = each.state === 'reverted' ? units.find(({ name }) => name === each.unit) : undefined;
-      if (each.state !== 'reverted' || unit?.digest !== each.digest || id === undefined) continue;
-      const { at, why, windowMs } = each;
-      const failed = {
-        at,
-        machines: [{ id, name: machine.name }],
-        cause: { kind: 'reverted', why, windowMs },
-      } as const;
-      if (hasCopies(unit)) for (const { name } of groupWith(unit, units)) held.set(name, failed);
+  const hold = (unit: DesiredUnit, { machines, ...failure }: Held): void => {
+    for (const { name } of groupWith(unit, units)) {
+      const before = held.get(name);
+      const all = [...(before?.machines ?? []), ...machines];
+      held.set(name, { ...failure, ...before, machines: all });
     }
+  };
+  for (const unit of units) if (unit.held !== undefined && !held.has(unit.name)) hold(unit, unit.held);
+  const byName = new Map(reverts.length === 0 ? [] : units.map((unit) => [unit.name, unit]));
+  for (const revert of reverts) {
+    const unit = byName.get(revert.unit);
+    if (unit?.digest === revert.digest) hold(unit, revert.held);
   }
-  if (held.size === 0) return units;
-  return units.map((unit) => ({ ...unit, held: unit.held ?? held.get(unit.name) }));
+  return held.size === 0 ? units : units.map((unit) => ({ ...unit, held: held.get(unit.name) }));
 }
 
 function keptTexts(

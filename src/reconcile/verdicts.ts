@@ -1,5 +1,5 @@
 import type { UnitOutcome } from '../cluster/failure.ts';
-import { type ClusterSnapshot, otherCluster } from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, observedOn, otherCluster } from '../cluster/snapshot.ts';
 import { isFinished, isUnknown, isUp, type ObservedUnit } from '../cluster/unit-state.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { Edit } from '../registry/edit.ts';
@@ -29,9 +29,8 @@ type Judgement = {
 const STEADY_MS = 60_000;
 
 /**
- * The new verdicts of a pass. A text is `good` if a start with it was verified, and `failed` if it did not come up, or a
- * machine has reverted it. A text that was up for a minute at the beginning of the pass is good too, also if the pass
- * replaces it.
+ * The new verdicts of a pass. A text is `good` if a start with it was verified, and `failed` if it did not come up. A text
+ * that was up for a minute at the beginning of the pass is good too, also if the pass replaces it.
  */
 export function verdicts(pass: Pass, view: RegistryView): readonly Edit[] {
   const scope = new Set(pass.decisions.map(({ unit }) => unit));
@@ -40,7 +39,6 @@ export function verdicts(pass: Pass, view: RegistryView): readonly Edit[] {
   for (const each of [
     ...up.filter((each) => isNews(each, pass.snapshot.now, view)),
     ...started(pass, up, view),
-    ...reverted(pass.snapshot, scope, view),
   ])
     found.set(`${each.unit} ${each.digest}`, each);
   return [...found.values()].flatMap(({ unit, digest, verdict }): readonly Edit[] => {
@@ -48,23 +46,6 @@ export function verdicts(pass: Pass, view: RegistryView): readonly Edit[] {
     const isOurs = !isKnown && view.history(unit).some((entry) => entry.digest === digest);
     return isOurs ? [{ kind: 'judge-text', unit, digest, verdict }] : [];
   });
-}
-
-/** The texts that machines have reverted since the last verdict on them. */
-function reverted(
-  snapshot: ClusterSnapshot,
-  scope: ReadonlySet<string>,
-  view: RegistryView,
-): readonly Judgement[] {
-  const machines = snapshot.machines.filter((machine) => otherCluster(machine, snapshot) === undefined);
-  return machines
-    .flatMap(({ observation }) => observation?.confirmations ?? [])
-    .flatMap((each): readonly Judgement[] => {
-      if (each.state !== 'reverted' || !scope.has(each.unit)) return [];
-      const { unit, digest, at } = each;
-      const known = view.verdicts(unit)[digest];
-      return known === undefined || known.at < at ? [{ unit, digest, verdict: 'failed' }] : [];
-    });
 }
 
 /** The texts with which units were up at the beginning of the pass. */
@@ -90,12 +71,9 @@ function isNews({ unit, digest, since = 0 }: Judgement, now: number, view: Regis
 }
 
 /** The verdicts on starts of the pass, failures last: a text that fails on one machine is `failed`. */
-function started(
-  { snapshot, plans, outcomes }: Pass,
-  up: readonly Judgement[],
-  view: RegistryView,
-): readonly Judgement[] {
-  const starts = startedCopies(plans);
+function started(pass: Pass, up: readonly Judgement[], view: RegistryView): readonly Judgement[] {
+  const { snapshot, outcomes } = pass;
+  const texts = startedTexts(pass);
   const units = new Map(snapshot.units.map((unit) => [unit.name, unit]));
   const isUpElsewhere = (unit: string, digest: string): boolean =>
     up.some((each) => each.unit === unit && each.digest === digest);
@@ -103,10 +81,10 @@ function started(
     const { unit, machine } = outcome;
     const wanted = units.get(unit);
     const now = view.units.get(unit);
-    if (wanted === undefined || !starts.has(`${machine} ${unit}`)) return [];
-    const { digest, target } = wanted;
+    const digest = texts.get(`${machine} ${unit}`);
+    if (wanted === undefined || digest === undefined) return [];
     // A concurrent stop or new text may have caused the failure.
-    if (now?.target !== target || now.digest !== digest) return [];
+    if (now?.target !== wanted.target || now.digest !== wanted.digest) return [];
     const verdict = verdictOf(outcome);
     if (verdict === undefined || (verdict === 'failed' && isUpElsewhere(unit, digest))) return [];
     return [{ unit, digest, verdict }];
@@ -125,10 +103,21 @@ export function verdictOf({ failure, state, triggered }: UnitOutcome): Judgement
   return active === 'activating' && sub !== 'auto-restart' ? undefined : 'failed';
 }
 
-/** The copies that plans start or watch, as `machine unit`. */
-export function startedCopies(plans: readonly MachinePlan[]): ReadonlySet<string> {
-  return new Set(
-    plans.flatMap(({ machine, changes }) => changes.filter(isStart).map(({ unit }) => `${machine} ${unit}`)),
+/**
+ * The copies that plans start or watch, as `machine unit`, with the digests of their texts: of the record that is written, or
+ * that is there. It is not the one of the registry while that is held.
+ */
+export function startedTexts({ plans, snapshot }: Pass): ReadonlyMap<string, string> {
+  const views = new Map(snapshot.machines.map((view) => [view.machine.name, view]));
+  return new Map(
+    plans.flatMap(({ machine, changes }) =>
+      changes.filter(isStart).flatMap(({ unit, steps }) => {
+        const written = steps.find((step) => step.kind === 'record')?.record;
+        const view = views.get(machine);
+        const record = written ?? (view && observedOn(view, unit)?.record);
+        return record === undefined ? [] : [[`${machine} ${unit}`, record.digest] as const];
+      }),
+    ),
   );
 }
 

@@ -74,7 +74,8 @@ const SHAPES = {
   /**
    * The texts of a unit name, oldest first; kept after the unit is destroyed. `at` is epoch ms. `verdicts`, by digest: the
    * result of the last start of a text, and its time; `held` if it failed after it had replaced another text, so that it is
-   * held again when the unit gets it again. `destroyed`: the unit's document was deleted by a command, and is not
+   * held again when the unit gets it again. `released`: the last text that a command released, and the token of that time.
+   * `destroyed`: the unit's document was deleted by a command, and is not
    * lost; up to 0.1.0 only an event records that.
    */
   'history/': z.object({
@@ -82,6 +83,7 @@ const SHAPES = {
     verdicts: z.optional(
       z.record(z.string(), z.object({ kind: z.enum(['good', 'failed']), at: time, held: z.optional(held) })),
     ),
+    released: z.optional(z.object({ digest, token })),
     destroyed: z.optional(z.object(made)),
   }),
   /**

@@ -272,10 +272,11 @@ function heldUnit(edit: Edit, view: RegistryView): StoredUnit | undefined {
 }
 
 function historyIn(view: RegistryView, name: string): Document<'history/'> {
-  const { entries = [], verdicts = {}, destroyed } = view.historyDocument(name) ?? {};
+  const { entries = [], verdicts = {}, released, destroyed } = view.historyDocument(name) ?? {};
   return {
     entries,
     ...(Object.keys(verdicts).length > 0 && { verdicts }),
+    ...(released !== undefined && { released }),
     ...(destroyed !== undefined && { destroyed }),
   };
 }
@@ -302,8 +303,9 @@ function historyAfter(
       return { ...history, verdicts: { ...history.verdicts, [edit.digest]: verdict } };
     }
     case 'release-text': {
-      const { [view.units.get(edit.unit)?.digest ?? '']: _, ...verdicts } = history.verdicts ?? {};
-      return { ...history, verdicts };
+      const digest = view.units.get(edit.unit)?.digest ?? '';
+      const { [digest]: _, ...verdicts } = history.verdicts ?? {};
+      return { ...history, verdicts, released: { digest, token: view.token } };
     }
   }
 }

@@ -219,6 +219,11 @@ export class RegistryView {
     return this.historyDocument(name)?.verdicts ?? {};
   }
 
+  /** The text of the unit that a command released last, and the token of that time; undefined for none. */
+  released(name: string): Document<'history/'>['released'] {
+    return this.#read('history/', `history/${name}`)?.released;
+  }
+
   /** The keys of {@link events}, oldest first. */
   get eventKeys(): readonly string[] {
     return sortEventKeys(this.#keys('events/'));

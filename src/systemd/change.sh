@@ -243,7 +243,7 @@ overwrite() {
 # forbid UNIT TOKEN: it is not here, and an older decision cannot install it
 forbid() {
   [ ! -f "$L/units/$1" ] || { echo 'it has come there meanwhile'; return 1; }
-  save "$L/tmp/$$-forbid" "token=$2\n" && mv -f "$L/tmp/$$-forbid" "$L/removed/$1"
+  save "$L/tmp/$$-forbid" "token=$2\n" && mv -f "$L/tmp/$$-forbid" "$L/removed/$1" && forget_reverted "$1"
 }
 
 # check_lease BOOT DEADLINE: 13 if the lease of a start has ended

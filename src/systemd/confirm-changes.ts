@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isFleetError } from '../base/errors.ts';
 import type { Failure, UnitOutcome } from '../cluster/failure.ts';
-import type { SystemdState } from '../cluster/unit-state.ts';
+import { isUp, type SystemdState } from '../cluster/unit-state.ts';
 import { unreachableFailure } from '../cluster/unreachable.ts';
 import type { Step, UnitChange } from '../plan/step.ts';
 import {
@@ -34,7 +34,7 @@ export type Confirming = {
 };
 
 /** How a change without a confirmation ends: with the reason, and whether the machine has reported its revert. */
-type Ending = { readonly isReverted: boolean; readonly cause: Failure };
+type Ending = { readonly isReverted: boolean; readonly cause: Failure | undefined };
 
 type Arm = Extract<Step, { kind: 'arm' }>;
 
@@ -94,7 +94,8 @@ async function overNewLogin(
     try {
       const result = await again(async (ask): Promise<RevertState> => {
         const settled = up === undefined ? await ask(settledQuery(request.unit, settleMs)) : undefined;
-        if (settled !== undefined && !settled.isUp)
+        // A unit that is up again in another run has still to prove that it stays up.
+        if (settled !== undefined && !isUp(settled.state))
           cause = { code: 'not-up', state: settled.state, detail: '', journal: [] };
         if (settled?.isUp === true) up = settled.state;
         if (up === undefined) return 'not-up';
@@ -105,14 +106,13 @@ async function overNewLogin(
       });
       if (result === 'confirmed' && up !== undefined) return { state: up };
       if (result === 'not-armed') return result;
-      if (result === 'reverted') return { isReverted: true, cause: cause ?? UNVERIFIED };
+      if (result === 'reverted') return { isReverted: true, cause };
       if (result === 'not-up') up = undefined;
     } catch (error) {
       if (!isFleetError(error)) throw error;
       cause = unreachableFailure(error);
     }
-    if (performance.now() + pauseMs > sentAt + windowMs + AFTERWARDS_MS)
-      return { isReverted: false, cause: cause ?? UNVERIFIED };
+    if (performance.now() + pauseMs > sentAt + windowMs + AFTERWARDS_MS) return { isReverted: false, cause };
     await sleep(pauseMs);
   }
 }

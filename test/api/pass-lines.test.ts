@@ -102,7 +102,6 @@ const FAILURES: { readonly [C in Failure['code']]: Extract<Failure, { code: C }>
   'not-up': { code: 'not-up', state: systemdState('failed'), detail: '', journal: ['ü\u2028'] },
   unhealthy: { code: 'unhealthy', what: 'command', withinMs: 30_000, lines: ['x'] },
   'awaits-confirmation': { code: 'awaits-confirmation', leftMs: 1500 },
-  reverted: { code: 'reverted', hash: '5d7d29e', windowMs: 30_000, why: 'timeout' },
   unconfirmed: {
     code: 'unconfirmed',
     windowMs: 30_000,

@@ -67,19 +67,6 @@ const WORDS: {
       ),
     ],
   ],
-  reverted: (
-    [
-      ['timeout', 'not confirmed within 30s'],
-      ['reboot', 'the machine rebooted before it was confirmed (Confirm=30s)'],
-      ['failed', 'the unit did not come up'],
-    ] as const
-  ).map(([why, words]) => [
-    { code: 'reverted', hash: '5d7d29e0123456789', windowMs: 30_000, why },
-    only(
-      `the machine has reverted text 5d7d29e: ${words}`,
-      'The text before is in effect there. Submit a corrected text ("start --replace"), or return to the last good one: fleetctl rollback',
-    ),
-  ]),
   unconfirmed: [
     [
       {
@@ -106,6 +93,10 @@ const WORDS: {
         'not confirmed, the machine reverts the change by itself, 30s after its begin: cannot reach it',
         'Look',
       ),
+    ],
+    [
+      { code: 'unconfirmed', windowMs: 30_000, isReverted: true, cause: undefined },
+      only('not confirmed within 30s, the machine has reverted the change'),
     ],
   ],
   unknown: [
@@ -405,11 +396,9 @@ describe('a failure in words', () => {
 it('the hints of apply name its own options', () => {
   const held = heldOn(systemdState('failed'));
   const down = [{ unit: 'g.service', machine: 'm2', isSilent: true }];
-  const reverted = { code: 'reverted', hash: '5d7d29e', windowMs: 30_000, why: 'timeout' } as const;
   const failures: readonly Failure[] = [
     { code: 'held', hash: '5d7d29e', held },
     { code: 'gated', limit: 1, down },
-    reverted,
     {
       code: 'unconfirmed',
       windowMs: 30_000,
@@ -420,7 +409,6 @@ it('the hints of apply name its own options', () => {
   expect(failures.map((failure) => failureText(failure, 'apply').hint)).toEqual([
     'Correct its file; or try this one again: fleetctl apply --retry',
     'fleetd or "fleetctl reconcile" continues when that has changed; to continue now: fleetctl apply --max-parallel 2',
-    'The text before is in effect there. Correct its file, or return to the last good one: fleetctl rollback',
     'Correct its file; or try this one again: fleetctl apply --retry',
   ]);
 });

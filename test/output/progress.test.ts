@@ -106,7 +106,7 @@ describe('an interruption', () => {
   function said(events: readonly PassEvent[], dryRun = false): readonly string[] {
     const watch = new PassWatch();
     for (const event of events) watch.note(event, 0);
-    return interruptionLines(watch, dryRun);
+    return interruptionLines(watch, dryRun, 3000);
   }
 
   it('of a command that changes nothing is just that', () => {
@@ -119,6 +119,18 @@ describe('an interruption', () => {
       'Interrupted before any machine was changed. The request is stored in the registry.',
       HINT,
     ]);
+  });
+
+  it('in the window of Confirm= says that the machine reverts the change, and when', () => {
+    const armed = { ...change('b.service', 'arm', 'start'), confirmMs: 30_000 };
+    expect(said([BEGUN, sent('m1', START, armed), outcome('m1', 'a.service')])).toEqual([
+      'Interrupted. Machines complete the work that they have received.',
+      'Done on "m1": a.service',
+      'In progress on "m1": b.service',
+      'Not confirmed on "m1": b.service; the machine reverts it in 27s, unless fleetd runs this command and confirms it',
+      `${HINT}, with --retry after a revert`,
+    ]);
+    expect(said([BEGUN, sent('m1', armed), outcome('m1', 'b.service')]).join()).not.toContain('reverts');
   });
 
   it('in the middle tells of every unit on every machine', () => {

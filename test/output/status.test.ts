@@ -19,7 +19,7 @@ function on(name: string, state: Parameters<typeof systemdState>[0] = 'running')
 }
 
 function result(changes: Partial<StatusResult> = {}): StatusResult {
-  return { statuses: [], problems: [], unreachable: [], ...changes };
+  return { statuses: [], problems: [], unreachable: [], held: [], unconfirmed: [], ...changes };
 }
 
 const MISSING = { unit: 'b.service', error: new FleetError('unit-not-found', 'No such unit: "b.service"') };

@@ -9,7 +9,6 @@ const NAME = 'a.service';
 const UNIT = desiredUnit(NAME, 'Confirm=30s', { token: 5, machine: 'm1' });
 const running = systemdState('running');
 const common = { unit: NAME, token: 5, hash: UNIT.hash, digest: UNIT.digest, windowMs: 30_000 };
-const reverted: Confirmation = { ...common, state: 'reverted', why: 'timeout', at: 1 };
 const armed: Confirmation = { ...common, state: 'armed', deadline: 1012 };
 
 function changeOf(
@@ -56,20 +55,5 @@ describe('a unit with Confirm=', () => {
       steps: [],
       obstacle: { code: 'awaits-confirmation', leftMs: 0 },
     });
-  });
-
-  it('does not get a text again that the machine has reverted', () => {
-    const { hash, windowMs } = common;
-    const obstacle = { code: 'reverted', hash, windowMs, why: 'timeout' };
-    expect(changeOf(undefined, [reverted])).toMatchObject({ steps: [], obstacle });
-    expect(changeOf({ state: running, digest: 'old' }, [reverted])).toMatchObject({ steps: [], obstacle });
-    expect(changeOf(undefined, [{ ...reverted, digest: 'other' }])?.obstacle).toBeUndefined();
-    expect(changeOf({ state: running, record: recordOf(UNIT) }, [reverted])).toBeUndefined();
-  });
-
-  it('is stopped without another word about a revert', () => {
-    const loaded = desiredUnit(NAME, 'Confirm=30s', { token: 5, machine: 'm1', target: 'loaded' });
-    const observed = { state: running, record: recordOf(UNIT, { token: 4 }) };
-    expect(kinds(changeOf(observed, [reverted], loaded))).toEqual(['stop', 'record']);
   });
 });

@@ -1,5 +1,6 @@
 import { FleetError } from '../../src/base/errors.ts';
 import { sha256 } from '../../src/base/hash.ts';
+import type { Confirmation } from '../../src/cluster/confirmation.ts';
 import type { Failure, UnitOutcome } from '../../src/cluster/failure.ts';
 import type { Lease, MachineBackup, MachineVitals, Observation } from '../../src/cluster/snapshot.ts';
 import { isRunning, isUp, type SystemdState, type UnitRecord } from '../../src/cluster/unit-state.ts';
@@ -70,6 +71,8 @@ export class FakeMachine {
   /** What its clock says, in seconds, and the lease it has. */
   uptimeSeconds = 1000;
   lease: Lease | undefined;
+  /** The changes that wait for a confirmation, and those that it has reverted, by unit. */
+  readonly confirmations = new Map<string, Confirmation>();
   /** Tokens of units that were removed. */
   readonly removed = new Map<string, number>();
   readonly journal = new FakeJournal();
@@ -100,6 +103,7 @@ export class FakeMachine {
       uptimeSeconds: this.uptimeSeconds,
       ...(digests && { clock: NOW }),
       lease: this.lease,
+      ...(this.confirmations.size > 0 && { confirmations: [...this.confirmations.values()] }),
       units: [...new Set([...recorded, ...names])].map((name) => {
         const unit = this.units.get(name);
         const text = unit?.text ?? this.#templateText(name);
@@ -195,6 +199,7 @@ export class FakeMachine {
           throw new Error(`${unit} is noted with a text that is not there`);
         here.record = step.record;
         here.fence = step.fence;
+        this.confirmations.delete(unit);
         break;
       case 'start':
         if (here.text === undefined) throw new Error(`${unit} is started without a file`);
@@ -208,17 +213,20 @@ export class FakeMachine {
         this.#runs += 1;
         here.state = started(unit, here.text ?? '', `run${this.#runs}`, systemdState('dead'));
         break;
+      case 'arm':
       case 'watch':
       case 'check':
         return;
       case 'forbid':
         if (here.record !== undefined) throw new Error(`${unit} is forbidden where it is`);
         this.removed.set(unit, token);
+        this.confirmations.delete(unit);
         return;
       case 'remove':
         if (isRunning(here.state)) throw new Error(`${unit} is removed while it runs`);
         this.removed.set(unit, token);
         this.units.delete(unit);
+        this.confirmations.delete(unit);
         return;
     }
     this.units.set(unit, here);

@@ -18,6 +18,7 @@ describe('Confirm=', () => {
     ['Confirm=1h', 3_600_000],
     ['Confirm=30s\nConfirm=1min', 60_000],
     ['Confirm=30s\nConfirm=', undefined],
+    ['Confirm=', undefined],
   ])('%j is %s', (lines, ms) => {
     expect(confirmOf(lines)).toBe(ms);
   });

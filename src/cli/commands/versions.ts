@@ -1,8 +1,9 @@
 import type { Rollback } from '../../operations/rollback.ts';
+import type { History } from '../../operations/unit-texts.ts';
 import { fieldSentences } from '../../output/field.ts';
 import { HISTORY, historyJson } from '../../output/listings.ts';
 import type { Ports } from '../../reconcile/ports.ts';
-import { type Command, printInfo } from '../command.ts';
+import { type Call, type Command, printInfo } from '../command.ts';
 import { EXIT } from '../exit-status.ts';
 import { listOptions, tableOf } from '../list-command.ts';
 import { DRY_RUN, OUTPUT, ROLLOUT, rolloutLimitsOf, textOption } from '../options.ts';
@@ -39,7 +40,7 @@ export const historyCommand: Command = {
   arguments: '<unit>',
   summary: 'List all versions of a unit file',
   isReadOnly: true,
-  description: `Shows the newest version first. Destroyed units have a history too. No machine is contacted. ${fieldSentences(HISTORY)}`,
+  description: `Shows the newest version first. Destroyed units have a history too. Machines are contacted only if they may have reverted the newest version (Confirm=). ${fieldSentences(HISTORY)}`,
   options: listOptions(HISTORY),
   examples: [
     ['fleetctl history web.service', 'times and authors of changes'],
@@ -52,11 +53,35 @@ export const historyCommand: Command = {
       import('../../output/json.ts'),
     ]);
     const render = await tableOf(HISTORY, options);
-    const found = await withRegistry({ flags, streams }, (registry) => history(registry, unit));
+    const stored = await withRegistry({ flags, streams }, (registry) => history(registry, unit));
+    const found = stored.mayBeReverted ? await asMachinesReport(stored, { flags, streams }) : stored;
     streams.out(options.output === 'json' ? jsonText(historyJson(found)) : await render(found.rows));
     return EXIT.done;
   },
 };
+
+/** The history with the reverts that are not stored yet; warns about machines that do not answer. */
+async function asMachinesReport(
+  stored: History,
+  { flags, streams }: Pick<Call, 'flags' | 'streams'>,
+): Promise<History> {
+  const [
+    { withSnapshotSource },
+    { observeCluster },
+    { withReverts },
+    { unreachableMachines },
+    { unreachableLines },
+  ] = await Promise.all([
+    import('../snapshot-source.ts'),
+    import('../../operations/observe-cluster.ts'),
+    import('../../operations/unit-texts.ts'),
+    import('../../operations/listing.ts'),
+    import('../../output/report.ts'),
+  ]);
+  const snapshot = await withSnapshotSource({ flags, streams }, (from) => observeCluster(from));
+  writeLines(streams.err, unreachableLines(unreachableMachines(snapshot)));
+  return withReverts(stored, snapshot);
+}
 
 export const rollbackCommand: Command = {
   name: 'rollback',
