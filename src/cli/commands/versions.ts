@@ -67,18 +67,18 @@ async function asMachinesReport(
 ): Promise<History> {
   const [
     { withSnapshotSource },
-    { observeCluster },
+    { snapshotFrom },
     { withReverts },
     { unreachableMachines },
     { unreachableLines },
   ] = await Promise.all([
     import('../snapshot-source.ts'),
-    import('../../operations/observe-cluster.ts'),
+    import('../../operations/snapshot-source.ts'),
     import('../../operations/unit-texts.ts'),
     import('../../operations/listing.ts'),
     import('../../output/report.ts'),
   ]);
-  const snapshot = await withSnapshotSource({ flags, streams }, (from) => observeCluster(from));
+  const snapshot = await withSnapshotSource({ flags, streams }, (from) => snapshotFrom(from, {}));
   writeLines(streams.err, unreachableLines(unreachableMachines(snapshot)));
   return withReverts(stored, snapshot);
 }
