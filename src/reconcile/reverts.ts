@@ -1,6 +1,7 @@
 import type { Confirmation } from '../cluster/confirmation.ts';
 import { type MachineView, type NewRevert, otherCluster } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine.ts';
+import { keptTexts } from '../registry/kept-texts.ts';
 import type { RegistryView } from '../registry/view.ts';
 
 /** The texts that machines have reverted, as far as they are believed, and the registry does not know it. */
@@ -28,7 +29,7 @@ function isNews({ unit, digest, token }: Confirmation, id: MachineId, registry: 
   const text =
     wanted.digest === digest
       ? wanted
-      : registry.keptTexts(wanted, new Set([digest])).find((each) => each.unit.digest === digest)?.unit;
+      : keptTexts(registry, wanted, new Set([digest])).find((each) => each.unit.digest === digest)?.unit;
   if (text?.placement.confirmMs === undefined) return false;
   const released = registry.released(unit);
   if (released?.digest === digest && token <= released.token) return false;

@@ -3,6 +3,7 @@ import type { ClusterSnapshot, DesiredUnit, Held, HeldCause } from '../cluster/s
 import { groupWith, type Rollout, type RolloutLimits } from '../plan/rollout.ts';
 import { hasStep, type MachinePlan, type Wave } from '../plan/step.ts';
 import type { Edit } from '../registry/edit.ts';
+import { keptTexts } from '../registry/kept-texts.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { FailurePolicy } from '../unit/copy-limit.ts';
 import { parseUnitName, templateOf } from '../unit/unit-name.ts';
@@ -173,14 +174,14 @@ export function holdEdits(
 export function restoredUnits(failed: readonly FailedText[], view: RegistryView): readonly DesiredUnit[] {
   const restored = new Map<string, DesiredUnit>();
   for (const { unit, policy } of failed) {
-    const base = view.keptTexts(unit, new Set()).find(({ isBase }) => isBase)?.unit;
+    const base = keptTexts(view, unit, new Set()).find(({ isBase }) => isBase)?.unit;
     if (policy !== 'revert' || hasReturned(unit, view) || base === undefined) continue;
     restored.set(unit.name, base);
     const template = view.units.get(templateOf(parseUnitName(unit.name))?.text ?? '');
     if (template?.digest !== unit.digest || unit.fromTemplate === false) continue;
-    const old = view
-      .keptTexts(template, new Set([base.digest]))
-      .find((text) => text.unit.digest === base.digest);
+    const old = keptTexts(view, template, new Set([base.digest])).find(
+      (text) => text.unit.digest === base.digest,
+    );
     if (old !== undefined) restored.set(template.name, old.unit);
   }
   return [...restored.values()];

@@ -14,6 +14,7 @@ import {
 import type { Machine } from '../machine/machine.ts';
 import { groupWith } from '../plan/rollout.ts';
 import { clusterMachines } from '../registry/inventory.ts';
+import { keptTexts } from '../registry/kept-texts.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Ports } from './ports.ts';
 import { newReverts } from './reverts.ts';
@@ -36,7 +37,7 @@ export function snapshotOf(
     revision: registry.token,
     units,
     olderTexts: olderTexts(registry, machines),
-    keptTexts: keptTexts(units, registry, machines),
+    keptTexts: keptTextsOf(units, registry, machines),
     ...(reverts.length > 0 && { newReverts: reverts }),
     unreadable: unreadableUnits(registry, machines),
     machines: withUnlisted(machines, registry, now, clusterMachines(registry, ports.machines ?? [])).map(
@@ -83,7 +84,7 @@ function withHolds(units: readonly DesiredUnit[], reverts: readonly NewRevert[])
   return held.size === 0 ? units : units.map((unit) => ({ ...unit, held: held.get(unit.name) }));
 }
 
-function keptTexts(
+function keptTextsOf(
   units: readonly DesiredUnit[],
   registry: RegistryView,
   machines: readonly MachineView[],
@@ -91,7 +92,7 @@ function keptTexts(
   const held = units.filter((unit) => unit.held !== undefined);
   return held.flatMap((unit) => {
     const records = machines.flatMap((view) => observedOn(view, unit.name)?.record ?? []);
-    return registry.keptTexts(unit, new Set(records.map(({ digest }) => digest)));
+    return keptTexts(registry, unit, new Set(records.map(({ digest }) => digest)));
   });
 }
 

@@ -9,7 +9,7 @@ import {
   withUnitNames,
 } from '../cluster/dependencies.ts';
 import type { LogEntry } from '../cluster/logged-event.ts';
-import type { DesiredUnit, Held, KeptText, Token } from '../cluster/snapshot.ts';
+import type { DesiredUnit, Held, Token } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine.ts';
 import { withChanges } from '../store/snapshot.ts';
 import type { Change, StoreRecord } from '../store/store.ts';
@@ -260,25 +260,6 @@ export class RegistryView {
       readDependencies(parseUnitFile(this.text(digest), name), parseUnitName(name)),
     );
     return isFleetError(read) ? [] : withUnitNames(read, this.#aliasesOfUnits);
-  }
-
-  /**
-   * The older texts of a unit whose text is held: those in `digests`, which machines have, and the last one in its history
-   * that is not known to have failed. A text that is missing or invalid is left out.
-   */
-  keptTexts(unit: DesiredUnit, digests: ReadonlySet<string>): readonly KeptText[] {
-    const entries = this.history(unit.name).filter(({ digest }) => digest !== unit.digest);
-    const verdicts = this.verdicts(unit.name);
-    const base = entries.findLast(({ digest }) => verdicts[digest]?.kind !== 'failed')?.digest;
-    const hashes = new Map(entries.map(({ digest, hash }) => [digest, hash]));
-    return [...hashes].flatMap(([digest, hash]): readonly KeptText[] => {
-      if (digest !== base && !digests.has(digest)) return [];
-      const older = readable(() => {
-        const text = this.text(digest);
-        return { ...unit, text, hash, digest, ...readText(unit.name, text, undefined) };
-      });
-      return isFleetError(older) ? [] : [{ unit: older, isBase: digest === base }];
-    });
   }
 
   /** The revision of the last change of a key; 0 if it does not exist. */

@@ -1,0 +1,27 @@
+import { isFleetError } from '../base/errors.ts';
+import type { DesiredUnit, KeptText } from '../cluster/snapshot.ts';
+import { readable, readText } from './read-text.ts';
+import type { RegistryView } from './view.ts';
+
+/**
+ * The older texts of a unit whose text is held: those in `digests`, which machines have, and the last one in its history
+ * that is not known to have failed. A text that is missing or invalid is left out.
+ */
+export function keptTexts(
+  view: RegistryView,
+  unit: DesiredUnit,
+  digests: ReadonlySet<string>,
+): readonly KeptText[] {
+  const entries = view.history(unit.name).filter(({ digest }) => digest !== unit.digest);
+  const verdicts = view.verdicts(unit.name);
+  const base = entries.findLast(({ digest }) => verdicts[digest]?.kind !== 'failed')?.digest;
+  const hashes = new Map(entries.map(({ digest, hash }) => [digest, hash]));
+  return [...hashes].flatMap(([digest, hash]): readonly KeptText[] => {
+    if (digest !== base && !digests.has(digest)) return [];
+    const older = readable(() => {
+      const text = view.text(digest);
+      return { ...unit, text, hash, digest, ...readText(unit.name, text, undefined) };
+    });
+    return isFleetError(older) ? [] : [{ unit: older, isBase: digest === base }];
+  });
+}
