@@ -175,6 +175,11 @@ function changesFor(
     changes.set(key, { kind: 'delete', key, ifRevision: view.revisionOf(key) });
   };
   const histories = new Map<string, Document<'history/'>>();
+  const units = new Map<string, StoredUnit>();
+  const putNow = (unit: StoredUnit): void => {
+    units.set(unit.name, unit);
+    putUnit(unit, view, options, put);
+  };
   for (const edit of edits) {
     const name = nameIn(edit);
     const history = name === undefined ? undefined : (histories.get(name) ?? historyIn(view, name));
@@ -182,9 +187,9 @@ function changesFor(
       histories.set(name, historyAfter(edit, history, view, options));
     if (edit.kind === 'put-cluster')
       put('cluster', writeDocument('cluster', { id: edit.id, tokenBase: edit.tokenBase }));
-    if (edit.kind === 'put-unit') putUnit(withHold(edit.unit, view, history), view, options, put);
-    const held = heldUnit(edit, view);
-    if (held !== undefined && !changes.has(`units/${held.name}`)) putUnit(held, view, options, put);
+    if (edit.kind === 'put-unit') putNow(withHold(edit.unit, view, history));
+    const held = heldUnit(edit, units.get(name ?? '') ?? view.units.get(name ?? ''));
+    if (held !== undefined) putNow(held);
     if (edit.kind === 'put-machine')
       put(`machines/${edit.name}`, writeDocument('machines/', clean(edit.known)));
     if (edit.kind === 'delete-machine') putRemoved(edit, options, put);
@@ -264,9 +269,8 @@ function withHold(
 }
 
 /** The unit after a `hold-text` or a `release-text`; undefined for other edits, and if it has another text by now. */
-function heldUnit(edit: Edit, view: RegistryView): StoredUnit | undefined {
+function heldUnit(edit: Edit, unit: StoredUnit | undefined): StoredUnit | undefined {
   if (edit.kind !== 'hold-text' && edit.kind !== 'release-text') return undefined;
-  const unit = view.units.get(edit.unit);
   if (unit === undefined || (edit.kind === 'hold-text' && edit.digest !== unit.digest)) return undefined;
   return { ...unit, held: edit.kind === 'hold-text' ? edit.held : undefined };
 }

@@ -17,7 +17,7 @@ import { heldText } from '../../src/output/held.ts';
 import { resultOf } from '../../src/output/listings.ts';
 import { statusReport } from '../../src/output/status.ts';
 import { idOf, TTL_MS } from '../support/builders.ts';
-import { makeScene, outcome, type Scene, SLEEP } from './scene.ts';
+import { FALSE, makeScene, outcome, type Scene, SLEEP } from './scene.ts';
 
 const UNIT = 'net.service';
 const text = (version: string, fleet = 'Confirm=30s'): string =>
@@ -250,5 +250,24 @@ describe('a held text', () => {
     const scene = await withOld('Confirm=30s\nGlobal=true');
     await reconcileEverything(scene.ports);
     expect(versions(scene)).toEqual(['m1 V=1 running', 'm2 V=1 running']);
+  });
+
+  it('that failed when it moved its unit is not started there again, and the old copy stays', async () => {
+    const scene = await makeScene({ m1: { role: 'a' }, m2: { role: 'b' } });
+    const version = (role: string, body: string, more = ''): string =>
+      `${body}[X-Fleet]\nMachineMetadata=role=${role}\n${more}`;
+    await scene.write(UNIT, version('a', SLEEP));
+    await scene.start(UNIT);
+    await scene.write(UNIT, version('b', FALSE));
+    await scene.submit([UNIT], true);
+    for (let pass = 0; pass < 3; pass++) await reconcileEverything(scene.ports);
+    const starts = (name: string): number =>
+      scene.machines.of(name).log.filter((line) => line === `start ${UNIT}`).length;
+    expect([starts('m1'), starts('m2')]).toEqual([1, 1]);
+    expect((await scene.wanted())[UNIT]).toBe('launched m1');
+    expect((await scene.ports.registry.load()).units.get(UNIT)?.held?.machines).toEqual([
+      { id: idOf('m2'), name: 'm2' },
+    ]);
+    expect(scene.there()).toEqual({ m1: [`${UNIT} running`], m2: [`${UNIT} failed`] });
   });
 });
