@@ -24,6 +24,7 @@ const PATH = (process.env.PATH ?? '')
 const ISOLATED = [
   'test/**/*growth.test.ts',
   'test/controller/failover.test.ts',
+  'test/quorum/cluster-simulation.test.ts',
   'test/quorum/membership.test.ts',
 ];
 

@@ -44,6 +44,8 @@ export class Electorate {
   readonly #tried = new Set<string>();
   #opening: Promise<Proposer<Head> | undefined> | undefined;
   #first: Membership | undefined;
+  /** The cluster of the registry, once it is known. */
+  #cluster: string | undefined;
 
   constructor(machines: readonly QuorumMachine[], holders: HeadVoters) {
     this.#machines = machines;
@@ -60,11 +62,11 @@ export class Electorate {
     // What was found before this call is too old for the read that follows it.
     if (this.#opening !== undefined) this.#holders.forget();
     const proposer = await this.#openOnce();
-    const { latest } = this.#holders;
+    const latest = this.#cluster === undefined ? undefined : this.#holders.latestOf(this.#cluster);
     if (proposer === undefined || latest === undefined) return proposer;
     if (eraOf(latest.membership) <= eraOf(proposer.membership)) return proposer;
-    this.#opening = undefined;
-    return this.#openOnce();
+    this.#opening = Promise.resolve(this.#proposer(randomProposer(), latest));
+    return this.#opening;
   }
 
   #openOnce(): Promise<Proposer<Head> | undefined> {
@@ -118,7 +120,7 @@ export class Electorate {
     // One that answers a little later may have a later era, which the majority of an earlier one does not know.
     await Promise.race([Promise.all(asked), sleep(PATIENCE_MS, undefined, { ref: false })]);
     const agreement = found();
-    if (agreement.kind === 'agreed') return this.#proposer(proposer, agreement.head.membership);
+    if (agreement.kind === 'agreed') return this.#proposer(proposer, agreement.head);
     if (agreement.kind === 'disputed') throw disputedError(agreement.holders);
     if (invalid.length > 0)
       throw new FleetError(
@@ -162,12 +164,13 @@ export class Electorate {
       firstVoters(this.#machines).map((machine) => this.#holders.create(machine)),
     );
     this.#first = { epoch: 1, voters };
-    const proposer = this.#proposer(randomProposer(), this.#first);
+    const proposer = this.#proposer(randomProposer(), { membership: this.#first });
     this.#opening = Promise.resolve(proposer);
     return proposer;
   }
 
-  #proposer(proposer: number, membership: Membership): Proposer<Head> {
+  #proposer(proposer: number, { membership, cluster }: Pick<Head, 'membership'> & Partial<Head>): Proposer<Head> {
+    this.#cluster = cluster;
     return new Proposer(this.#holders, {
       proposer,
       membership,
@@ -189,7 +192,10 @@ export class Electorate {
 
   /** The head; undefined if there is none yet. Throws FleetError `registry-no-majority`, which names the missing voters. */
   headOf(outcome: Outcome<Head>): Head | undefined {
-    if (outcome.kind === 'chosen') return outcome.value;
+    if (outcome.kind === 'chosen') {
+      this.#cluster = outcome.value.cluster;
+      return outcome.value;
+    }
     if (outcome.kind === 'empty') return undefined;
     const lost = this.#holders.lostOf({ epoch: 0, voters: outcome.missing });
     const silent = outcome.missing.filter((voter) => !lost.includes(voter));

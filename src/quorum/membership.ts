@@ -43,9 +43,9 @@ export function eraOf({ epoch }: Membership): number {
   return Math.floor(epoch / ERA);
 }
 
-/** Voters in the next era, which need no majority of those before. Their states have to be new. */
-export function inNextEra(before: Membership, voters: readonly Voter[]): Membership {
-  return { epoch: (eraOf(before) + 1) * ERA, voters };
+/** Voters in an era that is `step` later, which need no majority of those before. Their states have to be new. */
+export function inNextEra(before: Membership, voters: readonly Voter[], step: number): Membership {
+  return { epoch: (eraOf(before) + step) * ERA, voters };
 }
 
 function hasMajority(voters: readonly Voter[], states: ReadonlySet<string>): boolean {

@@ -1,10 +1,11 @@
 import { FleetError, isFleetError } from '../base/errors.ts';
+import { agreementOf } from './agreement.ts';
 import { compareBallots } from './ballot.ts';
 import { type Candidate, chooseVoters } from './choose.ts';
-import type { Failures } from './failures.ts';
+import { disputedError, type Failures } from './failures.ts';
 import type { Head } from './head.ts';
-import { randomId, randomProposer } from './ids.ts';
-import { eraOf, hasQuorum, inNextEra, type Membership, votersOf } from './membership.ts';
+import { randomId, randomProposer, randomStep } from './ids.ts';
+import { eraOf, hasQuorum, inNextEra, type Membership, type Voter, votersOf } from './membership.ts';
 import { findInTime } from './status.ts';
 import type { Found, HeadVoters } from './voters.ts';
 
@@ -21,7 +22,8 @@ export type Remains = {
 
 /**
  * What is left if no majority of the voters can be read; undefined if a majority can, or if no machine has a registry. A machine
- * that has just `failed` is not asked again.
+ * that has just `failed` is not asked again. Throws FleetError `registry-no-majority` if it cannot tell which registry is that of
+ * the cluster.
  */
 export async function findRemains(
   machines: readonly string[],
@@ -38,8 +40,15 @@ export async function findRemains(
       if (answer !== undefined) found.set(machine, answer);
     }),
   );
-  const heads = [...found].flatMap(([machine, { head, ballot }]) =>
-    head === undefined || ballot === undefined ? [] : [{ machine, head, ballot }],
+  const all = [...found].flatMap(([machine, { state, head, ballot }]) =>
+    state === undefined || head === undefined || ballot === undefined
+      ? []
+      : [{ machine, state, head, ballot }],
+  );
+  const agreement = agreementOf(all);
+  if (agreement.kind === 'disputed') throw disputedError(agreement.holders);
+  const heads = all.filter(
+    ({ head }) => agreement.kind === 'agreed' && head.cluster === agreement.head.cluster,
   );
   const [newest] = heads.toSorted(
     (a, b) => eraOf(b.head.membership) - eraOf(a.head.membership) || compareBallots(b.ballot, a.ballot),
@@ -57,16 +66,24 @@ export async function findRemains(
   };
 }
 
-/** The membership of the next era, on machines that answer; their states are new. */
+/**
+ * The membership of a later era, on machines of the cluster that answer. Their states are new, and the era is random, so that two
+ * recoveries at the same time never begin the same one.
+ */
 export function nextEra(
-  { head, found }: Remains,
+  { head, found, holders }: Remains,
   machines: readonly Pick<Candidate, 'machine' | 'mark'>[],
 ): Membership {
-  const candidates = machines.map(
-    (each) => ({ ...each, answers: found.has(each.machine), condition: 'good' }) as const,
-  );
+  const owners = holders.flatMap((machine) => found.get(machine)?.owner ?? []);
+  const isOurs = ({ head: other, owner }: Found): boolean =>
+    (other === undefined || other.cluster === head.cluster) &&
+    (owner === undefined || owners.length === 0 || owners.includes(owner));
+  const candidates = machines.map((each) => {
+    const at = found.get(each.machine);
+    return { ...each, answers: at !== undefined && isOurs(at), condition: 'good' } as const;
+  });
   const voters = chooseVoters([], candidates).map((machine) => ({ machine, state: randomId() }));
-  return inNextEra(head.membership, voters);
+  return inNextEra(head.membership, voters, randomStep());
 }
 
 /**
@@ -76,10 +93,12 @@ export function nextEra(
 export async function beginEra(head: Head, { found }: Remains, holders: HeadVoters): Promise<void> {
   const { voters } = head.membership;
   const ballot = { round: 1, proposer: randomProposer() };
-  const stored = await Promise.all(
-    voters.map((voter) => holders.found(voter, found.get(voter.machine)?.state ?? '', ballot, head)),
-  );
-  if (voters.length > 0 && !stored.includes(false)) return;
+  const store = (voter: Voter): Promise<boolean> =>
+    holders.found(voter, found.get(voter.machine)?.onDisk ?? '', ballot, head);
+  const [first, ...others] = voters;
+  // Of two recoveries of the same machines, one fails before it has changed anything.
+  if (first !== undefined && (await store(first)) && !(await Promise.all(others.map(store))).includes(false))
+    return;
   throw new FleetError('registry-unavailable', 'Cannot rebuild the registry: a machine did not store it', {
     hint: 'Run the command again; to see the voters: fleetctl registry',
   });

@@ -4,7 +4,7 @@ import { FleetError, isFleetError } from '../base/errors.ts';
 import { sha256 } from '../base/hash.ts';
 import { type Ballot, compareBallots, MAX_ROUND, NO_BALLOT } from './ballot.ts';
 import { formatHead, type Head, parseHead, type SegmentName } from './head.ts';
-import type { Membership, Voter } from './membership.ts';
+import { type Membership, type Voter, votersOf } from './membership.ts';
 import type { Acceptors, Stored } from './register.ts';
 
 /** The longest wait of a machine for a change, in s. */
@@ -73,6 +73,8 @@ export type Found = {
   readonly ballot: Ballot | undefined;
   /** It has stored something that does not count. */
   readonly isInvalid: boolean;
+  /** The state in its file, also if it does not count; undefined if the file cannot be read. */
+  readonly onDisk: string | undefined;
   readonly owner: string | undefined;
 };
 
@@ -98,7 +100,8 @@ export class HeadVoters implements Acceptors<Head> {
   readonly #heads = new Map<string, Head>();
   /** The states of the machines that answered, the latest answer last; undefined for none that counts. */
   readonly #states = new Map<string, string | undefined>();
-  #latest: Head | undefined;
+  /** By cluster. */
+  readonly #latest = new Map<string, Head>();
   /** Requests of {@link look}, for the read that follows it. */
   readonly #fresh = new Map<string, Promise<HeadAnswer>>();
   readonly #failures = new Map<string, FleetError>();
@@ -121,9 +124,9 @@ export class HeadVoters implements Acceptors<Head> {
     this.#reserves = reserves;
   }
 
-  /** The head with the latest epoch that a machine has answered with. */
-  get latest(): Head | undefined {
-    return this.#latest;
+  /** The head of a cluster with the latest epoch that a machine has answered with. */
+  latestOf(cluster: string): Head | undefined {
+    return this.#latest.get(cluster);
   }
 
   /** Why the last request to a machine failed, by its name. */
@@ -171,14 +174,21 @@ export class HeadVoters implements Acceptors<Head> {
       throw new FleetError('registry-unavailable', `Voter "${machine}" has lost its state`);
   }
 
-  /** The state of a machine, which is made if it has none, or has `unless`. */
+  /** The state of a machine, which is made if it has none, or has `unless`. Throws FleetError `registry-unavailable` if it cannot be used. */
   async create(machine: string, unless?: string): Promise<Voter> {
     this.#fresh.delete(machine);
     const { state } = await this.#request(machine, {
       kind: 'create',
       ...(unless !== undefined && { unless }),
     });
-    if (state === undefined) throw new TypeError('a voter was made without a state');
+    if (state === undefined)
+      throw new FleetError(
+        'registry-unavailable',
+        `Machine "${machine}" has a registry that cannot be read`,
+        {
+          hint: 'Move /var/lib/fleet/registry away on that machine',
+        },
+      );
     return { machine, state };
   }
 
@@ -234,7 +244,10 @@ export class HeadVoters implements Acceptors<Head> {
     const lacks = (hash: string): boolean => this.#holdings.get(voter.state)?.includes(hash) === false;
     const stored = await send(this.#holdings.has(voter.state) ? lacks : (hash) => this.#added.has(hash));
     const isRefused = stored === undefined || compareBallots(stored.promised, ballot) > 0;
-    return isRefused || !head.segments.some(({ hash }) => lacks(hash)) ? stored : send(lacks);
+    const lacking = head.segments.filter(({ hash }) => lacks(hash));
+    if (isRefused || lacking.length === 0) return stored;
+    // A head that another process has proposed may have contents that were not read yet.
+    return (await this.fetch(votersOf(head.membership), lacking)) ? send(lacks) : stored;
   }
 
   /**
@@ -305,15 +318,23 @@ export class HeadVoters implements Acceptors<Head> {
     const state = answer.invalid || isUnreadable || !hasRoom ? undefined : answer.state;
     this.#states.delete(machine);
     this.#states.set(machine, state);
-    const { owner } = answer;
+    const { owner, state: onDisk } = answer;
     if (state === undefined)
-      return { state, stored: { promised }, owner, isInvalid: answer.invalid ?? !hasRoom };
+      return {
+        state,
+        onDisk,
+        stored: { promised },
+        owner,
+        isInvalid: answer.invalid ?? (isUnreadable || !hasRoom),
+      };
     this.#holdings.set(state, answer.contents);
     this.#accepted.set(state, accepted?.ballot ?? NO_BALLOT);
-    if (value !== undefined && value.membership.epoch > (this.#latest?.membership.epoch ?? 0))
-      this.#latest = value;
+    if (value !== undefined) {
+      const latest = this.#latest.get(value.cluster);
+      if (value.membership.epoch > (latest?.membership.epoch ?? 0)) this.#latest.set(value.cluster, value);
+    }
     const stored = { promised, ...(accepted && value && { accepted: { ballot: accepted.ballot, value } }) };
-    return { state, stored, owner, isInvalid: false };
+    return { state, onDisk, stored, owner, isInvalid: false };
   }
 
   /** Equal texts give the same object, so that equal values can be compared. */
@@ -331,7 +352,7 @@ export class HeadVoters implements Acceptors<Head> {
   }
 }
 
-function foundIn({ state, stored, isInvalid, owner }: HeadAnswer): Found {
+function foundIn({ stored, ...rest }: HeadAnswer): Found {
   const { value: head, ballot } = stored.accepted ?? {};
-  return { state, head, ballot, isInvalid, owner };
+  return { ...rest, head, ballot };
 }

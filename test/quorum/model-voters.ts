@@ -5,7 +5,67 @@ import { afterBallot, type Ballot, compareBallots, NO_BALLOT } from '../../src/q
 import type { Stored } from '../../src/quorum/register.ts';
 import type { AskVoter, TextCache, VoterAnswer, VoterRequest } from '../../src/quorum/voters.ts';
 
-type Disk = { state: string | undefined; stored: Stored<string>; texts: Map<string, string> };
+type Action = VoterRequest['action'];
+
+/** What a machine has stored: its register, and texts by hash. */
+export type Disk = { state: string | undefined; stored: Stored<string>; texts: ReadonlyMap<string, string> };
+
+export const EMPTY_DISK: Disk = { state: undefined, stored: { promised: NO_BALLOT }, texts: new Map() };
+
+/** The disk after each write that `register.sh` makes for an action; none if nothing changes. */
+export function writesOf(disk: Disk, action: Action, newState: () => string): readonly Disk[] {
+  const stocked = withTexts(disk, action);
+  const written = withRegister(stocked, action, newState);
+  const last = written === stocked ? written : withoutOthers(written, action);
+  return [stocked, written, last].filter((each, index, all) => each !== (all[index - 1] ?? disk));
+}
+
+function withTexts(disk: Disk, action: Action): Disk {
+  if (!('contents' in action)) return disk;
+  const fresh = action.contents.flatMap(({ hash, text }) =>
+    text === undefined ? [] : [[hash, text] as const],
+  );
+  for (const [hash, text] of fresh) if (sha256(text) !== hash) throw new Error('a text is damaged');
+  return fresh.every(([hash]) => disk.texts.has(hash))
+    ? disk
+    : { ...disk, texts: new Map([...disk.texts, ...fresh]) };
+}
+
+function withRegister(disk: Disk, action: Action, newState: () => string): Disk {
+  const { state, stored } = disk;
+  if (action.kind === 'create')
+    return state === undefined || state === action.unless
+      ? { ...EMPTY_DISK, texts: disk.texts, state: newState() }
+      : disk;
+  if (action.kind === 'prepare') {
+    const isHigher = state === action.state && compareBallots(action.ballot, stored.promised) > 0;
+    return isHigher ? { ...disk, stored: { ...stored, promised: action.ballot } } : disk;
+  }
+  if (action.kind === 'reserve' && state !== undefined) {
+    const promised = { round: stored.promised.round + 1, proposer: action.proposer };
+    return { ...disk, stored: { ...stored, promised } };
+  }
+  if (!('contents' in action) || !action.contents.every(({ hash }) => disk.texts.has(hash))) return disk;
+  const { ballot, value } = action;
+  const isTaken =
+    action.kind === 'found'
+      ? (state ?? '') === action.unless
+      : state === action.state && compareBallots(stored.promised, ballot) <= 0;
+  const accepted = { promised: afterBallot(ballot), accepted: { ballot, value } };
+  return isTaken ? { ...disk, state: action.state, stored: accepted } : disk;
+}
+
+function withoutOthers(disk: Disk, action: Action): Disk {
+  if (!('contents' in action)) return disk;
+  const named = action.contents.map(({ hash }) => hash);
+  const texts = new Map([...disk.texts].filter(([hash]) => named.includes(hash)));
+  return texts.size === disk.texts.size ? disk : { ...disk, texts };
+}
+
+export function answerOf({ state, stored, texts }: Disk, { unlessKnown }: VoterRequest): VoterAnswer {
+  const wanted = [...texts].filter(([hash]) => unlessKnown !== undefined && !unlessKnown.includes(hash));
+  return { state, stored, contents: [...texts.keys()].sort(), texts: wanted.map(([, text]) => text) };
+}
 
 /** Machines in memory that do what `register.sh` does. `down` names those that do not answer. */
 export class ModelVoters {
@@ -33,7 +93,7 @@ export class ModelVoters {
     if (code !== undefined)
       throw new FleetError(code, `Cannot reach ${machine}: ${code}`, { hint: `Repair ${code}` });
     const owner = this.owners.get(machine);
-    const answer = { ...this.#answer(this.#disk(machine), request), ...(owner !== undefined && { owner }) };
+    const answer = { ...this.#answer(machine, request), ...(owner !== undefined && { owner }) };
     return this.copied.has(machine) ? { ...answer, state: undefined, invalid: true } : answer;
   };
 
@@ -44,62 +104,18 @@ export class ModelVoters {
   }
 
   #disk(machine: string): Disk {
-    const disk = this.disks.get(machine) ?? {
-      state: undefined,
-      stored: { promised: NO_BALLOT },
-      texts: new Map(),
-    };
-    this.disks.set(machine, disk);
-    return disk;
+    return this.disks.get(machine) ?? { ...EMPTY_DISK };
   }
 
-  #answer(disk: Disk, { action, unlessKnown }: VoterRequest): VoterAnswer {
-    if (action.kind === 'create') {
-      if (disk.state !== undefined && disk.state === action.unless) {
-        disk.state = undefined;
-        disk.stored = { promised: NO_BALLOT };
-      }
-      disk.state ??= `${++this.#states}`.padStart(32, '0');
-    }
-    if (action.kind === 'reserve' && disk.state !== undefined) {
-      const { round } = disk.stored.promised;
-      disk.stored = { ...disk.stored, promised: { round: round + 1, proposer: action.proposer } };
-    }
-    if (
-      action.kind === 'prepare' &&
-      action.state === disk.state &&
-      compareBallots(action.ballot, disk.stored.promised) > 0
-    )
-      disk.stored = { ...disk.stored, promised: action.ballot };
-    if (action.kind === 'accept') this.#accept(disk, action);
-    if (action.kind === 'found' && (disk.state ?? '') === action.unless) {
-      disk.state = action.state;
-      disk.stored = { promised: NO_BALLOT };
-      this.#accept(disk, { ...action, kind: 'accept' });
-    }
-    const known = new Set(unlessKnown);
-    const texts = [...disk.texts].flatMap(([hash, text]) =>
-      unlessKnown === undefined || known.has(hash) ? [] : [text],
-    );
-    for (const text of texts) this.received += text.length;
-    return { state: disk.state, stored: disk.stored, contents: [...disk.texts.keys()].sort(), texts };
-  }
-
-  #accept(
-    disk: Disk,
-    { state, ballot, value, contents }: Extract<VoterRequest['action'], { kind: 'accept' }>,
-  ): void {
-    for (const { hash, text } of contents) {
-      if (text === undefined) continue;
-      this.sent += text.length;
-      if (sha256(text) !== hash) throw new Error('a text is damaged');
-      disk.texts.set(hash, text);
-    }
-    if (state !== disk.state || compareBallots(disk.stored.promised, ballot) > 0) return;
-    const hashes = new Set(contents.map(({ hash }) => hash));
-    for (const hash of hashes) if (!disk.texts.has(hash)) return;
-    for (const hash of disk.texts.keys()) if (!hashes.has(hash)) disk.texts.delete(hash);
-    disk.stored = { promised: afterBallot(ballot), accepted: { ballot, value } };
+  #answer(machine: string, request: VoterRequest): VoterAnswer {
+    const { action } = request;
+    const before = this.#disk(machine);
+    const after = writesOf(before, action, () => `${++this.#states}`.padStart(32, '0')).at(-1) ?? before;
+    this.disks.set(machine, after);
+    if ('contents' in action) for (const { text = '' } of action.contents) this.sent += text.length;
+    const answer = answerOf(after, request);
+    for (const text of answer.texts) this.received += text.length;
+    return answer;
   }
 }
 

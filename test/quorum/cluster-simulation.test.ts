@@ -1,0 +1,150 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type * as Async from '../../src/base/async.ts';
+import type * as Agreement from '../../src/quorum/agreement.ts';
+import type { Head } from '../../src/quorum/head.ts';
+import type * as Ids from '../../src/quorum/ids.ts';
+import type * as Rules from '../../src/quorum/membership.ts';
+import type * as Recovery from '../../src/quorum/remains.ts';
+import { runs } from '../support/random.ts';
+import type { Account, ClusterSimulation } from './cluster-simulation.ts';
+import type { MachineFault, World } from './world.ts';
+
+const HISTORIES = runs(10);
+const STEPS = 3000;
+
+const QUORUM = '../../src/quorum';
+
+/** The history that runs now. */
+let current: ClusterSimulation | undefined;
+const simulation = (): ClusterSimulation => current as ClusterSimulation;
+const world = (): World => simulation().world;
+
+const replaced: string[] = [];
+
+afterEach(() => {
+  for (const path of replaced.splice(0)) vi.doUnmock(path);
+  vi.resetModules();
+});
+
+function replace<M extends object>(path: string, change: (module: M) => Partial<M>): void {
+  replaced.push(path);
+  vi.doMock(path, async (original) => {
+    const module = await original<M>();
+    return { ...module, ...change(module) };
+  });
+}
+
+type AgreementOf = typeof Agreement.agreementOf;
+
+/** The code with clocks and random numbers of the simulation, which judges each agreement. */
+async function load(
+  mutate: () => void = () => undefined,
+  agree: (original: AgreementOf) => AgreementOf = (original) => original,
+): Promise<(seed: number, fault?: MachineFault) => Promise<Account>> {
+  vi.resetModules();
+  replace('node:timers/promises', () => ({ setTimeout: () => world().timer() }));
+  replace<typeof Async>('../../src/base/async.ts', () => ({
+    withTimeout: (_, work, late) => Promise.race([work, world().timer().then(late)]),
+  }));
+  replace<typeof Ids>(`${QUORUM}/ids.ts`, () => ({
+    randomId: () => world().newId(),
+    randomProposer: () => world().newNumber(),
+    randomStep: () => world().newNumber(),
+  }));
+  replace<typeof Agreement>(`${QUORUM}/agreement.ts`, ({ agreementOf }) => ({
+    agreementOf: (holdings) => {
+      const agreement = agree(agreementOf)(holdings);
+      simulation().judge(holdings, agreement.kind === 'agreed' ? agreement.head : undefined);
+      return agreement;
+    },
+  }));
+  mutate();
+  const { ClusterSimulation: Simulation } = await import('./cluster-simulation.ts');
+  return (seed, fault) => {
+    current = new Simulation(seed, fault);
+    return current.run(STEPS);
+  };
+}
+
+async function firstViolation(run: (seed: number) => Promise<Account>): Promise<string | undefined> {
+  for (let seed = 1; seed <= 200; seed++) {
+    const [found] = (await run(seed)).violations;
+    if (found !== undefined) return `seed ${seed}: ${found}`;
+  }
+  return undefined;
+}
+
+describe('a registry that is recovered, on machines of which one has another registry', () => {
+  it('is linearizable in each era, and loses only what no machine has', async () => {
+    const run = await load();
+    const found: string[] = [];
+    const total = { steps: 0, acknowledged: 0, recoveries: 0, foreign: 0, former: 0 };
+    for (let seed = 1; seed <= HISTORIES; seed++) {
+      const account = await run(seed);
+      found.push(...account.violations.slice(0, 3).map((violation) => `seed ${seed}: ${violation}`));
+      for (const name of Object.keys(total) as (keyof typeof total)[]) total[name] += account[name];
+    }
+    if (HISTORIES > 100) process.stdout.write(`${JSON.stringify(total)}\n`);
+    expect(found).toEqual([]);
+    expect(total.acknowledged).toBeGreaterThan(HISTORIES * 30);
+    expect(total.recoveries).toBeGreaterThan(HISTORIES);
+  });
+
+  const faults: MachineFault[] = ['found-not-synced', 'found-replaces-any-state', 'state-is-kept'];
+  it.each(faults)('would not be with the fault "%s" of machines', async (fault) => {
+    const run = await load();
+    expect(await firstViolation((seed) => run(seed, fault))).toBeDefined();
+  });
+
+  const rules: [rule: string, mutate: () => void][] = [
+    [
+      'a recovery begins no era',
+      () =>
+        replace<typeof Rules>(`${QUORUM}/membership.ts`, () => ({
+          inNextEra: ({ epoch }, voters) => ({ epoch: epoch + 1, voters }),
+        })),
+    ],
+    ['eras are ignored', () => replace<typeof Rules>(`${QUORUM}/membership.ts`, () => ({ eraOf: () => 0 }))],
+    [
+      'a recovery takes the oldest remains',
+      () =>
+        replace<typeof Recovery>(`${QUORUM}/remains.ts`, ({ findRemains }) => ({
+          findRemains: async (...args) => {
+            const remains = await findRemains(...args);
+            const heads = [...(remains?.found.values() ?? [])].flatMap(({ head }): Head[] =>
+              head ? [head] : [],
+            );
+            const [oldest] = heads.toSorted((a, b) => a.revision - b.revision);
+            return remains && oldest && { ...remains, head: oldest };
+          },
+        })),
+    ],
+  ];
+  it.each(rules)('would not be if %s', async (_, mutate) => {
+    const run = await load(mutate);
+    expect(await firstViolation(run)).toBeDefined();
+  });
+
+  const agreements: [rule: string, agree: (original: AgreementOf) => AgreementOf][] = [
+    [
+      'the highest epoch counts',
+      (original) => (holdings) => {
+        const [highest] = holdings.toSorted((a, b) => b.head.membership.epoch - a.head.membership.epoch);
+        return original(highest === undefined ? [] : [highest]);
+      },
+    ],
+    [
+      'the majority of the voters before a recovery counts',
+      (original) => (holdings) => {
+        const eras = [...new Set(holdings.map(({ head }) => Math.floor(head.membership.epoch / 2 ** 20)))];
+        const of = (era: number) =>
+          holdings.filter(({ head }) => Math.floor(head.membership.epoch / 2 ** 20) === era);
+        return original(eras.map(of).toSorted((a, b) => b.length - a.length)[0] ?? []);
+      },
+    ],
+  ];
+  it.each(agreements)('would not be if %s', async (_, agree) => {
+    const run = await load(undefined, agree);
+    expect(await firstViolation(run)).toBeDefined();
+  });
+});

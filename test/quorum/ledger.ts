@@ -1,0 +1,221 @@
+import { type Head, parseHead } from '../../src/quorum/head.ts';
+import type { Membership, Voter } from '../../src/quorum/membership.ts';
+import type { Remains } from '../../src/quorum/remains.ts';
+import { snapshotOf } from '../../src/quorum/segments.ts';
+import type { VoterRequest } from '../../src/quorum/voters.ts';
+import type { Listing } from '../../src/store/store.ts';
+import type { Disk } from './model-voters.ts';
+
+/** The keys of a registry in the order of their commits. Each commit puts one key; that of a recovery begins with `r`. */
+export type Chain = readonly string[];
+
+/** An operation as its caller saw it. `end` and `chain` are undefined if its result is unknown. */
+export type Operation = {
+  readonly key: string;
+  readonly kind: 'commit' | 'list';
+  readonly start: number;
+  /** The latest era that its process had seen before. */
+  readonly seen: number;
+  end?: number;
+  chain?: Chain;
+};
+
+/** The registry of the simulation; others are foreign. */
+export const CLUSTER = 'c'.repeat(32);
+
+/** What was chosen, by what is durable on machines, and every contradiction to it. The rules of a quorum are written again here. */
+export class Ledger {
+  readonly violations: string[] = [];
+  readonly operations: Operation[] = [];
+  /** The last chosen head of the latest era. */
+  latest: Head | undefined;
+  /** How often changes of an earlier era were on a machine, and a recovery did not take them. */
+  former = 0;
+  recoveries = 0;
+  /** Results of a registry that one machine has made up. */
+  foreign = 0;
+  readonly #texts = new Map<string, string>();
+  readonly #heads = new Map<string, Head | undefined>();
+  readonly #chains = new Map<string, Chain>();
+  /** The states that have accepted a value under a ballot. */
+  readonly #votes = new Map<string, Set<string>>();
+  /** The keys of a registry that was made up. */
+  readonly #foreign = new Set(['foreign']);
+  /** By the last key. */
+  readonly #chosen = new Map<string, Chain>();
+  /** The longest chain that was chosen, and the era, by the last recovery. */
+  readonly #branches = new Map<string, { readonly longest: Chain; readonly era: number }>();
+
+  /** A request is sent. */
+  learn({ action }: VoterRequest): void {
+    if (!('contents' in action)) return;
+    for (const { hash, text } of action.contents) if (text !== undefined) this.#texts.set(hash, text);
+    const head = this.#parse(action.value);
+    if (head !== undefined && head.cluster !== CLUSTER)
+      for (const key of this.chainOf(head)) this.#foreign.add(key);
+  }
+
+  /** The head that a machine has as a voter. */
+  headOn({ state, stored }: Pick<Disk, 'state' | 'stored'>): Head | undefined {
+    const head = stored.accepted && this.#parse(stored.accepted.value);
+    return head !== undefined && isVoter(head, state) ? head : undefined;
+  }
+
+  #parse(value: string): Head | undefined {
+    if (!this.#heads.has(value)) this.#heads.set(value, parseHead(value));
+    return this.#heads.get(value);
+  }
+
+  /** A register is durable. */
+  record({ state, stored }: Disk): void {
+    const head = this.headOn({ state, stored });
+    if (head?.cluster !== CLUSTER || state === undefined || stored.accepted === undefined) return;
+    const { ballot, value } = stored.accepted;
+    const name = `${ballot.round} ${ballot.proposer} ${value}`;
+    const votes = this.#votes.get(name) ?? new Set();
+    this.#votes.set(name, votes.add(state));
+    const { voters, previous = voters } = head.membership;
+    if (isMajority(votes, voters) && isMajority(votes, previous)) this.#choose(head);
+  }
+
+  #choose(head: Head): void {
+    const chain = this.chainOf(head);
+    const branch = branchOf(chain);
+    const era = eraOf(head.membership);
+    const known = this.#branches.get(branch) ?? { longest: chain, era };
+    const [short, long] =
+      chain.length < known.longest.length ? [chain, known.longest] : [known.longest, chain];
+    if (!isPrefix(short, long)) this.violations.push(`two values after "${branch}" were chosen: a fork`);
+    if (known.era !== era) this.violations.push(`the era of "${branch}" has changed`);
+    for (const [other, each] of this.#branches)
+      if (other !== branch && each.era === era) this.violations.push(`two registries have the era ${era}`);
+    this.#branches.set(branch, { longest: long, era });
+    this.#chosen.set(chain.at(-1) ?? '', chain);
+    if (this.latest === undefined || era >= eraOf(this.latest.membership)) this.latest = head;
+  }
+
+  chainOf(head: Head): Chain {
+    const name = `${head.revision} ${head.segments.map(({ hash }) => hash).join()}`;
+    const chain =
+      this.#chains.get(name) ??
+      snapshotOf(head.revision, head.segments, this.#texts)
+        .records.toSorted((a, b) => a.revision - b.revision)
+        .map(({ key }) => key);
+    this.#chains.set(name, chain);
+    return chain;
+  }
+
+  /** A commit was acknowledged. */
+  committed(operation: Operation, revision: number, now: number): void {
+    // It may be chosen only as a part of the next ones.
+    const chain = [...this.#branches.values()]
+      .map(({ longest }) => longest.slice(0, longest.indexOf(operation.key) + 1))
+      .find(({ length }) => length > 0);
+    if (chain !== undefined && chain.length <= revision) this.#end(operation, chain, now);
+    else if (this.#foreign.has(operation.key)) this.foreign++;
+    else this.violations.push(`commit ${operation.key} was acknowledged, and is not chosen`);
+  }
+
+  /** A list was returned. */
+  listed(operation: Operation, { records }: Listing, now: number): void {
+    const chain = records.toSorted((a, b) => a.revision - b.revision).map(({ key }) => key);
+    const chosen = this.#chosen.get(chain.at(-1) ?? '');
+    if (this.#foreign.has(chain.at(-1) ?? '')) {
+      this.foreign++;
+      return;
+    }
+    if (chosen?.length === chain.length && isPrefix(chain, chosen)) this.#end(operation, chosen, now);
+    else this.violations.push(`list ${operation.key} returned what is not chosen`);
+  }
+
+  #end(operation: Operation, chain: Chain, now: number): void {
+    operation.end = now;
+    operation.chain = chain;
+    const era = this.#branches.get(branchOf(chain))?.era ?? 0;
+    if (era < operation.seen)
+      this.violations.push(`${operation.key} has a result of era ${era}, and had seen era ${operation.seen}`);
+  }
+
+  /** A recovery has chosen what it continues with. No commit that a machine has, and that was acknowledged before, is missing. */
+  recovered({ head, found, missing }: Remains, start: number): void {
+    this.recoveries++;
+    const kept = new Set(this.chainOf(head));
+    const era = eraOf(head.membership);
+    if (missing.length === 0) this.violations.push('a recovery names no missing voter');
+    const own = [...found.values()].filter(
+      (each) => each.head !== undefined && isVoter(each.head, each.state),
+    );
+    const ours = own.filter((each) => each.head?.cluster === CLUSTER);
+    if (head.cluster !== CLUSTER) {
+      if (ours.length * 2 >= own.length)
+        this.violations.push('a recovery continues with a registry that was made up');
+      return;
+    }
+    const onMachines = ours.map((each) => ({
+      era: each.head === undefined ? 0 : eraOf(each.head.membership),
+      keys: new Set(each.head === undefined ? [] : this.chainOf(each.head)),
+    }));
+    for (const { kind, key, end = start } of this.operations) {
+      if (kind !== 'commit' || end >= start || kept.has(key)) continue;
+      const holders = onMachines.filter(({ keys }) => keys.has(key));
+      if (holders.some((each) => each.era >= era))
+        this.violations.push(`a recovery does not take ${key}, which a machine has`);
+      else if (holders.length > 0) this.former++;
+    }
+  }
+
+  /** All contradictions, with those to the order of calls in each era. */
+  judge(): readonly string[] {
+    const found = [...this.violations];
+    const byBranch = new Map<string, Operation[]>();
+    for (const operation of this.operations) {
+      if (operation.chain === undefined) continue;
+      const branch = branchOf(operation.chain);
+      byBranch.set(branch, [...(byBranch.get(branch) ?? []), operation]);
+    }
+    for (const [branch, operations] of byBranch) {
+      const longest = this.#branches.get(branch)?.longest ?? [];
+      for (const { key, kind, chain = [] } of operations) {
+        if (!isPrefix(chain, longest)) found.push(`the result of ${key} is not on the chain`);
+        if (kind === 'commit' && !longest.includes(key)) found.push(`commit ${key} is lost`);
+      }
+      found.push(...staleIn(operations));
+    }
+    return found;
+  }
+}
+
+/** An operation that began after the end of another one has at least its result. */
+function staleIn(operations: readonly Operation[]): readonly string[] {
+  const ended = operations.toSorted((a, b) => (a.end ?? 0) - (b.end ?? 0));
+  let before = 0;
+  let next = 0;
+  return operations
+    .toSorted((a, b) => a.start - b.start)
+    .flatMap(({ key, kind, start, chain = [] }) => {
+      for (let each = ended[next]; each !== undefined && (each.end ?? 0) < start; each = ended[++next])
+        before = Math.max(before, each.chain?.length ?? 0);
+      const isStale = chain.length < before || (kind === 'commit' && chain.length === before);
+      return isStale ? [`${key} has a result from before its call`] : [];
+    });
+}
+
+export function eraOf({ epoch }: Membership): number {
+  return Math.floor(epoch / 2 ** 20);
+}
+
+function isVoter({ membership: { voters, previous = [] } }: Head, state: string | undefined): boolean {
+  return [...voters, ...previous].some((voter) => voter.state === state);
+}
+
+function isMajority(states: ReadonlySet<string>, voters: readonly Voter[]): boolean {
+  return voters.filter(({ state }) => states.has(state)).length * 2 > voters.length;
+}
+
+function branchOf(chain: Chain): string {
+  return chain.findLast((key) => key.startsWith('r')) ?? '';
+}
+
+function isPrefix(short: Chain, long: Chain): boolean {
+  return short.every((key, index) => long[index] === key);
+}
