@@ -49,13 +49,42 @@ describe('a registry without a majority of its voters', () => {
     expect(states?.filter(({ state }) => state === 'current')).toHaveLength(length === 5 ? 3 : 0);
   });
 
+  it('is not rebuilt from a registry that one machine has made up', async () => {
+    const voters = new ModelVoters();
+    const open = opener(voters);
+    await open().commit([put('a')]);
+    const alone = openQuorumStore({
+      ...{ register: 'head', belongsTo: () => true, ask: voters.ask, cache: memoryCache() },
+      machines: [{ machine: 'm4', mark: undefined }],
+    });
+    for (const key of ['x', 'y', 'z']) await alone.commit([put(key)]);
+    voters.down.add('m1').add('m2');
+    await expect(open().remains()).rejects.toThrow('these machines have different ones: m3; m4');
+    voters.disks.delete('m4');
+    expect((await open().remains())?.holders).toEqual(['m3']);
+  });
+
+  it('makes no voter of a machine of another cluster', async () => {
+    const voters = new ModelVoters();
+    for (const machine of MACHINES.slice(0, 4)) voters.owners.set(machine, 'ours');
+    const open = opener(voters);
+    await open().commit([put('a')]);
+    voters.owners.set('m4', 'theirs');
+    voters.down.add('m1').add('m2');
+    await (await open().remains())?.store.commit([put('b')]);
+    expect(voters.disks.get('m4')?.state).toBeUndefined();
+    expect(await keysIn(open())).toEqual(['a', 'b']);
+  });
+
   it('cannot be rebuilt twice from the same state', async () => {
     const voters = new ModelVoters();
     await opener(voters)().commit([put('a')]);
     voters.down.add('m1').add('m2');
     const [first, second] = await Promise.all([opener(voters)().remains(), opener(voters)().remains()]);
     await first?.store.commit([put('first')]);
+    const before = structuredClone([...voters.disks]);
     await expect(second?.store.commit([put('second')])).rejects.toThrow(/did not store it/);
+    expect([...voters.disks].map(([, { state }]) => state)).toEqual(before.map(([, { state }]) => state));
     expect(await keysIn(opener(voters)())).toEqual(['a', 'first']);
   });
 });

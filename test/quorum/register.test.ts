@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { runs } from '../support/random.ts';
 import { type Mutation, Simulation, violations } from './simulation.ts';
 
-const HISTORIES = 60;
+const HISTORIES = runs(60);
 const STEPS = 3000;
 
 describe('the register', () => {

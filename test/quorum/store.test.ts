@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { FleetError } from '../../src/base/errors.ts';
 import type { Candidate } from '../../src/quorum/choose.ts';
 import { openQuorumStore, type QuorumOptions, type QuorumStore } from '../../src/quorum/store.ts';
 import type { Change, Store } from '../../src/store/store.ts';
@@ -183,6 +184,46 @@ describe('a store on machines', () => {
     ]);
   });
 
+  const candidates = (names: readonly string[], conditions: Record<string, Candidate['condition']> = {}) =>
+    names.map((machine): Candidate => {
+      const condition = conditions[machine] ?? 'good';
+      return { machine, answers: condition !== 'lost', condition, mark: undefined };
+    });
+  const votersOf = async (store: QuorumStore): Promise<readonly string[]> =>
+    (await store.status())?.voters.map(({ machine, state }) => `${machine} ${state}`).sort() ?? [];
+
+  const damage: [what: string, value: string][] = [
+    ['garbage', 'x\u0000{'],
+    ['a huge value', `{"fleet":"head","format":1,"commits":"${'x'.repeat(1_000_000)}"}`],
+  ];
+  it.each(damage)('outvotes and reports a voter with %s', async (_, value) => {
+    const voters = new ModelVoters();
+    await opener(voters)().commit([put('a')]);
+    const disk = voters.disks.get('web-1');
+    const accepted = disk?.stored.accepted;
+    if (disk === undefined || accepted === undefined) throw new Error('web-1 has stored nothing');
+    disk.stored = { ...disk.stored, accepted: { ballot: { round: 99, proposer: 1 }, value } };
+    const store = opener(voters)();
+    await store.commit([put('b')]);
+    expect((await opener(voters)().list('')).records.map(({ key }) => key)).toEqual(['a', 'b']);
+    expect(await votersOf(store)).toEqual(['web-1 lost', 'web-2 current', 'web-3 current']);
+    expect(await store.tend(candidates(MACHINES))).toEqual([{ gone: ['web-1'], come: ['web-1'] }]);
+    expect(await votersOf(store)).toEqual(['web-1 current', 'web-2 current', 'web-3 current']);
+  });
+
+  it('completes a commit of a process that died, with contents that only one voter has', async () => {
+    const voters = new ModelVoters();
+    await opener(voters)().commit([put('a')]);
+    const ask: QuorumOptions['ask'] = async (machine, request) => {
+      if (machine !== 'web-2' && request.action.kind === 'accept')
+        throw new FleetError('ssh-refused', 'died');
+      return voters.ask(machine, request);
+    };
+    await expect(opener(voters, { ask })().commit([put('b')])).rejects.toThrow(/Cannot confirm/);
+    voters.down.add('web-1');
+    expect((await opener(voters)().list('')).records.map(({ key }) => key)).toEqual(['a', 'b']);
+  });
+
   it('names the voters that are missing for a majority', async () => {
     const voters = new ModelVoters();
     const open = opener(voters);
@@ -241,14 +282,6 @@ describe('a store on machines', () => {
     for (const machine of names.slice(0, 3)) voters.hung.add(machine);
     expect((await opener(voters, { machines })().list('')).records).toHaveLength(1);
   }, 30_000);
-
-  const candidates = (names: readonly string[], conditions: Record<string, Candidate['condition']> = {}) =>
-    names.map((machine): Candidate => {
-      const condition = conditions[machine] ?? 'good';
-      return { machine, answers: condition !== 'lost', condition, mark: undefined };
-    });
-  const votersOf = async (store: QuorumStore): Promise<readonly string[]> =>
-    (await store.status())?.voters.map(({ machine, state }) => `${machine} ${state}`).sort() ?? [];
 
   it('gives a voter that lost its disk a new copy', async () => {
     const voters = new ModelVoters();
