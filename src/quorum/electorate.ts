@@ -169,7 +169,10 @@ export class Electorate {
     return proposer;
   }
 
-  #proposer(proposer: number, { membership, cluster }: Pick<Head, 'membership'> & Partial<Head>): Proposer<Head> {
+  #proposer(
+    proposer: number,
+    { membership, cluster }: Pick<Head, 'membership'> & Partial<Head>,
+  ): Proposer<Head> {
     this.#cluster = cluster;
     return new Proposer(this.#holders, {
       proposer,

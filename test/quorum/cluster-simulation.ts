@@ -299,7 +299,13 @@ export class ClusterSimulation {
     let isOver = false;
     const work = async (): Promise<void> => {
       await this.#recover(client);
-      await this.#list(client);
+      // After an answer without a majority, it looks for the registry like a new process.
+      await this.#list(client).catch((error) => {
+        if (!isFleetError(error, 'registry-no-majority')) throw error;
+        client.searches++;
+        client.seen = 0;
+        return this.#list(client);
+      });
     };
     const isSure = this.#holders.length > 1;
     void work().then(
