@@ -4,7 +4,9 @@ import type { Config } from '../config/config.ts';
 import type { Machine } from '../machine/machine.ts';
 import { openQuorumStore, type QuorumStore } from '../quorum/store.ts';
 import type { VoterAnswer, VoterRequest } from '../quorum/voters.ts';
-import { machinesNamed } from '../registry/inventory.ts';
+import { clusterMachines, machinesNamed } from '../registry/inventory.ts';
+import { RegistryView } from '../registry/view.ts';
+import type { Snapshot } from '../store/snapshot.ts';
 import type { Change } from '../store/store.ts';
 import { DEFAULT_WAIT, renewSessions, type SystemdDriver } from '../systemd/driver.ts';
 import { registerQuery } from '../systemd/register.ts';
@@ -72,8 +74,7 @@ export async function openMachinesStore(
     // A lock is renewed every few seconds, so its texts are not worth a file.
     cache: textCache(register === 'head' ? cacheFolder('registry', streams.env, streams.home) : undefined),
     reserves: reaching?.reserves ?? false,
-    // Only the head is that of a cluster; a lock may begin anywhere.
-    belongsTo: (changes, cluster) => register !== 'head' || namesCluster(changes, cluster),
+    ...(register === 'head' ? OF_CLUSTER : ANYWHERE),
     async ask(name, request) {
       const find = async (): Promise<Machine> => {
         const machine = machines.get(name) ?? (await locate(name));
@@ -101,6 +102,18 @@ export async function openMachinesStore(
     waits = renewSessions(reached);
   };
   return { store, relocate };
+}
+
+/** Only the head is that of a cluster; a lock may begin anywhere. */
+const OF_CLUSTER = { machinesIn, belongsTo: namesCluster };
+const ANYWHERE = { belongsTo: () => true };
+
+/** The machines of a registry, one for each address, because a machine counts once. */
+function machinesIn({ revision, records }: Snapshot): readonly string[] {
+  const machines = clusterMachines(new RegistryView(revision, records), []);
+  const isFirst = ({ address }: Machine, at: number): boolean =>
+    machines.findIndex((other) => isSameAddress(other.address, address)) === at;
+  return machines.filter(isFirst).map(({ name }) => name);
 }
 
 /** Finds voters that fleet.conf does not have, or has by an old name, in what its machines have stored. */

@@ -9,18 +9,21 @@ const MOST_FILES = 64;
 const HASH = /^[0-9a-f]{64}$/;
 
 /**
- * Texts by hash in memory and, if `folder` is given, in files there. A folder or file that another user can write to is not used. A file that
+ * Texts by hash in memory and, if `folder` is given, those that are kept in files there. A folder or file that another user can write to is not used. A file that
  * does not have its hash is removed. An error of the file system only costs time.
  */
 export function textCache(folder: string | undefined): TextCache {
   const texts = new Map<string, string>();
   const damaged = new Set<string>();
+  /** The files that this process has read or written. */
+  const stored = new Set<string>();
   const read = (hash: string): string | undefined => {
     if (folder === undefined || damaged.has(hash)) return undefined;
     const path = join(folder, hash);
     const text = quietly(() => readPrivate(path)?.toString('utf8'));
     if (text !== undefined && sha256(text) === hash) {
       texts.set(hash, text);
+      stored.add(hash);
       return text;
     }
     damaged.add(hash);
@@ -29,16 +32,19 @@ export function textCache(folder: string | undefined): TextCache {
   };
   return {
     known: () => {
-      const stored = folder === undefined ? [] : filesIn(folder);
-      return [...new Set([...texts.keys(), ...stored.filter((hash) => !damaged.has(hash))])];
+      const files = folder === undefined ? [] : filesIn(folder);
+      return [...new Set([...texts.keys(), ...files.filter((hash) => !damaged.has(hash))])];
     },
     get: (hash) => texts.get(hash) ?? read(hash),
-    put(hash, text) {
-      texts.set(hash, text);
-      if (folder !== undefined) quietly(() => write(folder, hash, text, texts));
-    },
+    put: (hash, text) => void texts.set(hash, text),
     keep(hashes) {
-      for (const hash of texts.keys()) if (!hashes.includes(hash)) texts.delete(hash);
+      for (const [hash, text] of texts) {
+        if (!hashes.includes(hash)) texts.delete(hash);
+        else if (folder !== undefined && !stored.has(hash)) {
+          quietly(() => write(folder, hash, text, texts));
+          stored.add(hash);
+        }
+      }
     },
   };
 }

@@ -282,6 +282,12 @@ export const MAX_TOKEN = 2 ** 52;
  */
 export const MAX_LEAD = 2 ** 32;
 
+/**
+ * The distance of the tokens of a registry that replaces another one from those of the other that are known. The other one may have
+ * made decisions that no machine shows, or be used for a while longer.
+ */
+export const TOKEN_MARGIN = 1_000_000;
+
 /** Whether `value` can be a token: a whole number from 0 to {@link MAX_TOKEN}. */
 export function isToken(value: number): boolean {
   return Number.isInteger(value) && value >= 0 && value <= MAX_TOKEN;

@@ -1,4 +1,5 @@
 import { FleetError } from '../base/errors.ts';
+import { TOKEN_MARGIN } from '../cluster/snapshot.ts';
 import { type Document, writeDocument } from '../registry/documents.ts';
 import { RegistryView } from '../registry/view.ts';
 import type { Change, Store, StoreRecord } from '../store/store.ts';
@@ -12,7 +13,7 @@ export type CopiedRegistry = {
 
 /**
  * Copies a whole registry into an empty store, in one commit, and reads it back. Revisions begin at 1 there, so its tokens
- * continue after the last one of `from`, because machines reject lower tokens. An existing complete copy counts as
+ * begin far above the last one of `from`, because machines reject lower tokens, and `from` may be used by mistake. An existing complete copy counts as
  * success. Throws `not-copyable` if `from` is empty, if `to` is not empty, or if `from` was changed during the copy, which
  * is then removed.
  */
@@ -21,7 +22,7 @@ export async function copyRegistry(from: Store, to: Store): Promise<CopiedRegist
   const view = new RegistryView(source.revision, source.records);
   if (view.clusterId === undefined)
     throw notCopyable('it is empty', 'Check where the registry is: fleetctl registry');
-  const cluster: Document<'cluster'> = { id: view.clusterId, tokenBase: view.token };
+  const cluster: Document<'cluster'> = { id: view.clusterId, tokenBase: view.token + TOKEN_MARGIN };
   const values = source.records.map(({ key, value }): [string, string] => [
     key,
     key === 'cluster' ? writeDocument('cluster', cluster) : value,

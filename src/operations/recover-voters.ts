@@ -1,4 +1,4 @@
-import type { Token } from '../cluster/snapshot.ts';
+import { TOKEN_MARGIN, type Token } from '../cluster/snapshot.ts';
 import { observe } from '../reconcile/observe.ts';
 import { aheadOf } from '../reconcile/outdated.ts';
 import type { Ports } from '../reconcile/ports.ts';
@@ -21,12 +21,6 @@ export type LostMajority = {
     readonly units: readonly string[];
   }[];
 };
-
-/**
- * Decisions of the lost majority that no machine shows can have had higher tokens, so those of the next era begin this much
- * above the highest one that is known.
- */
-const TOKEN_MARGIN = 1_000_000;
 
 /** What is left of a registry without a majority of its voters; undefined if a majority answers, or nothing is left. Only reads. */
 export async function findLostMajority(ports: Ports): Promise<LostMajority | undefined> {

@@ -46,10 +46,21 @@ export class Electorate {
   #first: Membership | undefined;
   /** The cluster of the registry, once it is known. */
   #cluster: string | undefined;
+  /** What machines have shown, by state. */
+  readonly #holdings = new Map<string, Holding>();
+  /** Machines that fleet.conf lacks, and that have not contradicted the registry. */
+  readonly #checked = new Set<string>();
+  readonly #isKnown: (head: Head) => boolean;
 
-  constructor(machines: readonly QuorumMachine[], holders: HeadVoters) {
+  /** `isKnown`: this user has read the registry before, so that it counts however few machines show it. */
+  constructor(
+    machines: readonly QuorumMachine[],
+    holders: HeadVoters,
+    isKnown: (head: Head) => boolean = () => true,
+  ) {
     this.#machines = machines;
     this.#holders = holders;
+    this.#isKnown = isKnown;
   }
 
   /** The voters of a registry that this process creates. */
@@ -91,7 +102,8 @@ export class Electorate {
     const others = names.filter((name) => !likely.includes(name));
     const proposer = randomProposer();
     const invalid: string[] = [];
-    const holdings = new Map<string, Holding>();
+    const holdings = this.#holdings;
+    holdings.clear();
     const found = (): Agreement => agreementOf([...holdings.values()]);
     // One of several machines is not believed before the others were asked.
     const isEnough = (): boolean => {
@@ -120,27 +132,88 @@ export class Electorate {
     // One that answers a little later may have a later era, which the majority of an earlier one does not know.
     await Promise.race([Promise.all(asked), sleep(PATIENCE_MS, undefined, { ref: false })]);
     const agreement = found();
-    if (agreement.kind === 'agreed') return this.#proposer(proposer, agreement.head);
+    if (agreement.kind === 'agreed') {
+      if (failures.length > 0) this.#mustBeShown(agreement, names);
+      return this.#proposer(proposer, agreement.head);
+    }
     if (agreement.kind === 'disputed') throw disputedError(agreement.holders);
+    if (invalid.length > 0 || failures.length > 0) throw this.#notFound(invalid, failures[0]);
+    return undefined;
+  }
+
+  #notFound(invalid: readonly string[], cause: unknown): FleetError {
     if (invalid.length > 0)
-      throw new FleetError(
+      return new FleetError(
         'registry-no-majority',
         `Cannot find the registry: its files on these machines are damaged, or copies: ${invalid.join(', ')}`,
         {
           hint: 'Copies do not count, because they may be old. Move /var/lib/fleet/registry away on these machines, then run fleetctl recover',
         },
       );
-    if (failures.length === 0) return undefined;
-    const silent = names.filter((name) => this.#holders.failures.has(name));
+    const silent = this.#machines.flatMap(({ machine }) =>
+      this.#holders.failures.has(machine) ? [machine] : [],
+    );
     const { clauses, hint } = causesOf(silent, this.#holders.failures, 'these do not answer');
-    throw new FleetError(
+    return new FleetError(
       'registry-no-majority',
       ['Cannot find the registry: no machine that answers has it', ...clauses].join('; '),
       {
         hint:
           hint ??
           'A registry is created only while every machine answers, because a machine that does not answer may have one',
-        cause: failures[0],
+        cause,
+      },
+    );
+  }
+
+  /**
+   * Checks a registry that names machines which fleet.conf lacks. Root on one machine can make up any registry, so they are asked, too,
+   * and most of the machines have to agree. Throws FleetError `registry-no-majority`.
+   */
+  async check(head: Head, machinesOf: () => readonly string[]): Promise<void> {
+    const asked = this.#machines.map(({ machine }) => machine);
+    const others = machinesOf().filter((machine) => !asked.includes(machine) && !this.#checked.has(machine));
+    if (others.length === 0) return;
+    let isComplete = true;
+    await Promise.all(
+      others.map(async (machine) => {
+        try {
+          const { state, head: other } = await this.#holders.find(machine, false);
+          if (state !== undefined && other !== undefined)
+            this.#holdings.set(state, { machine, state, head: other });
+        } catch (error) {
+          if (!isFleetError(error)) throw error;
+          isComplete = false;
+        }
+      }),
+    );
+    const agreement = agreementOf([...this.#holdings.values()]);
+    if (agreement.kind === 'disputed') throw disputedError(agreement.holders);
+    if (agreement.kind !== 'agreed' || agreement.head.cluster !== head.cluster) {
+      const isSame = (holding: Holding): boolean => holding.head.cluster === head.cluster;
+      const all = [...this.#holdings.values()];
+      const groups = [all.filter((holding) => !isSame(holding)), all.filter(isSame)];
+      throw disputedError(groups.map((group) => group.map(({ machine }) => machine)));
+    }
+    if (!isComplete) this.#mustBeShown(agreement, [...asked, ...others]);
+    for (const machine of others) this.#checked.add(machine);
+  }
+
+  /** Not all of these machines answer: as many have to show the registry as are a majority of the voters of such a cluster. */
+  #mustBeShown({ head, support }: Agreement & { kind: 'agreed' }, machines: readonly string[]): void {
+    const marks = new Map(this.#machines.map(({ machine, mark }) => [machine, mark]));
+    const voters = firstVoters(machines.map((machine) => ({ machine, mark: marks.get(machine) })));
+    if (support * 2 > voters.length || this.#isKnown(head)) return;
+    const silent = machines.filter((machine) => this.#holders.failures.has(machine));
+    const holders = [...this.#holdings.values()].map(({ machine }) => machine).join(', ');
+    const { clauses } = causesOf(silent, this.#holders.failures, 'these do not answer');
+    throw new FleetError(
+      'registry-no-majority',
+      [`Cannot tell whether the registry is that of the cluster: only ${holders} has it`, ...clauses].join(
+        '; ',
+      ),
+      {
+        hint: 'Run the command when more machines answer; machines that are gone have to be removed from fleet.conf',
       },
     );
   }

@@ -8,7 +8,7 @@ import type { Candidate } from './choose.ts';
 import { Electorate, type QuorumMachine, type VoterChange } from './electorate.ts';
 import { COMMITS_KEPT, type Head } from './head.ts';
 import { randomId } from './ids.ts';
-import type { Membership } from './membership.ts';
+import type { Membership, Voter } from './membership.ts';
 import { beginEra, findRemains, nextEra, type Remains } from './remains.ts';
 import { addSegment, type Entry, snapshotOf } from './segments.ts';
 import { statusOf, type VoterStatus } from './status.ts';
@@ -32,6 +32,8 @@ export type QuorumOptions = {
   readonly cache: TextCache;
   /** Whether this process is about to change the registry, so that the first look at the voters also prepares the change. */
   readonly reserves?: boolean;
+  /** The machines that the registry of a cluster names; undefined for another register, which is not checked. */
+  readonly machinesIn?: (snapshot: Snapshot) => readonly string[];
   /** Whether a registry that begins with these changes is that of a cluster. */
   readonly belongsTo: (changes: readonly Change[], cluster: string) => boolean;
   /** Runs every call that needs an answer of the machines. */
@@ -60,14 +62,24 @@ export class QuorumStore implements Store {
   readonly #waits = createWaits();
   #change: Promise<void> | undefined;
   readonly #closed = deferred<void>();
+  /** The contents that this user has read before, by hash. */
+  readonly #known: ReadonlySet<string>;
   #snapshot: { readonly head: Head; readonly snapshot: Snapshot } | undefined;
   #commits: Promise<unknown> = Promise.resolve();
   #tending: Promise<unknown> = Promise.resolve();
 
   constructor(options: QuorumOptions) {
     this.#options = options;
+    this.#known = new Set(options.machinesIn && options.cache.known());
     this.#holders = new HeadVoters(options);
-    this.#electorate = new Electorate(options.machines, this.#holders);
+    this.#electorate = this.#newElectorate();
+  }
+
+  #newElectorate(): Electorate {
+    const { machines, machinesIn } = this.#options;
+    const isKnown = (head: Head): boolean =>
+      machinesIn === undefined || head.segments.some(({ hash }) => this.#known.has(hash));
+    return new Electorate(machines, this.#holders, isKnown);
   }
 
   /** Without a majority, the next call looks for the registry like a new process, because another one may have rebuilt it. */
@@ -79,7 +91,7 @@ export class QuorumStore implements Store {
     } catch (error) {
       if (isFleetError(error, 'registry-no-majority') && this.#electorate === electorate) {
         this.#holders = new HeadVoters(this.#options);
-        this.#electorate = new Electorate(this.#options.machines, this.#holders);
+        this.#electorate = this.#newElectorate();
       }
       throw error;
     }
@@ -228,7 +240,7 @@ export class QuorumStore implements Store {
     const remains = await findRemains(names, this.#holders);
     if (remains === undefined) return undefined;
     const holders = remains.holders.map((machine) => ({ machine, state: '' }));
-    const snapshot = await this.#load(remains.head, holders);
+    const snapshot = await this.#fetch(remains.head, holders);
     const commit = async (changes: readonly Change[]): Promise<CommitResult> => {
       const applied = applyChanges(snapshot, changes);
       if (applied.kind === 'conflict') return applied;
@@ -296,12 +308,18 @@ export class QuorumStore implements Store {
     return next;
   }
 
-  async #load(head: Head, voters = head.membership.voters): Promise<Snapshot> {
+  async #load(head: Head): Promise<Snapshot> {
     const last = this.#snapshot;
-    if (last !== undefined && sameContents(last.head, head)) {
-      this.#snapshot = { head, snapshot: last.snapshot };
-      return last.snapshot;
-    }
+    const isSame = last !== undefined && sameContents(last.head, head);
+    const snapshot = isSame ? last.snapshot : await this.#fetch(head, head.membership.voters);
+    if (!isSame) await this.#electorate.check(head, () => this.#options.machinesIn?.(snapshot) ?? []);
+    this.#snapshot = { head, snapshot };
+    this.#options.cache.keep(head.segments.map(({ hash }) => hash));
+    return snapshot;
+  }
+
+  /** The contents of a registry, from machines that have them. */
+  async #fetch(head: Head, voters: readonly Voter[]): Promise<Snapshot> {
     if (!(await this.#holders.fetch(voters, head.segments)))
       throw new FleetError(
         'registry-unavailable',
@@ -311,10 +329,7 @@ export class QuorumStore implements Store {
         },
       );
     const texts = new Map(head.segments.map(({ hash }) => [hash, this.#options.cache.get(hash) ?? '']));
-    const snapshot = snapshotOf(head.revision, head.segments, texts);
-    this.#snapshot = { head, snapshot };
-    this.#options.cache.keep(head.segments.map(({ hash }) => hash));
-    return snapshot;
+    return snapshotOf(head.revision, head.segments, texts);
   }
 }
 

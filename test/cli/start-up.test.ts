@@ -101,7 +101,7 @@ describe('a command loads only what it uses:', () => {
     [
       ['__complete', '--', 'ssh', '--machine='],
       ['commands', 'registry', 'model'],
-      [...NET, ...CACHE],
+      ['crypto', ...NET, ...CACHE],
     ],
     [
       ['__complete', '--', 'cat', ''],

@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/base/hash.ts';
 import { textCache } from '../../src/cli/text-cache.ts';
+import type { TextCache } from '../../src/quorum/voters.ts';
 
 const HASH = sha256('text');
 
@@ -22,16 +23,26 @@ let folder: string;
 beforeEach(() => {
   home = mkdtempSync(join(tmpdir(), 'fleet-text-cache-'));
   folder = join(home, 'fleet/registry');
-  textCache(folder).put(HASH, 'text');
+  put(textCache(folder), 'text');
 });
 afterEach(() => rmSync(home, { recursive: true }));
 
 const open = () => textCache(folder);
 
+function put(cache: TextCache, text: string): void {
+  cache.put(sha256(text), text);
+  cache.keep([sha256(text)]);
+}
+
 describe('the cache of texts', () => {
   it('keeps a text for the next process', () => {
     expect(open().known()).toEqual([HASH]);
     expect(open().get(HASH)).toBe('text');
+  });
+
+  it('keeps no text that did not turn out to be one of the registry', () => {
+    open().put(sha256('made up'), 'made up');
+    expect(open().get(sha256('made up'))).toBeUndefined();
   });
 
   const damages: [what: string, damage: (path: string) => void][] = [
@@ -48,7 +59,7 @@ describe('the cache of texts', () => {
     expect(cache.get(HASH)).toBeUndefined();
     expect(cache.known()).toEqual([]);
     expect(readdirSync(folder)).toEqual([]);
-    cache.put(HASH, 'text');
+    put(cache, 'text');
     expect(open().get(HASH)).toBe('text');
   });
 
@@ -60,21 +71,21 @@ describe('the cache of texts', () => {
     rmSync(folder, { recursive: true });
     symlinkSync(other, folder);
     const cache = open();
-    cache.put(HASH, 'text');
+    put(cache, 'text');
     expect(readdirSync(other).toSorted((a, b) => (a < b ? -1 : 1))).toEqual(
       names.toSorted((a, b) => (a < b ? -1 : 1)),
     );
     rmSync(folder);
     mkdirSync(folder);
     chmodSync(folder, 0o777);
-    open().put(HASH, 'text');
+    put(open(), 'text');
     expect(existsSync(join(folder, HASH))).toBe(false);
     expect(cache.get(HASH)).toBe('text');
   });
 
   it('releases other texts, and finds them in their files again', () => {
     const cache = open();
-    cache.put(sha256('other'), 'other');
+    put(cache, 'other');
     cache.keep([HASH]);
     rmSync(join(folder, sha256('other')));
     expect([cache.get(HASH), cache.get(sha256('other'))]).toEqual(['text', undefined]);
@@ -84,7 +95,7 @@ describe('the cache of texts', () => {
     writeFileSync(join(folder, 'important'), '');
     const cache = open();
     for (let at = 0; at < 70; at++) {
-      cache.put(sha256(`${at}`), `${at}`);
+      put(cache, `${at}`);
       cache.keep([]);
     }
     expect(readdirSync(folder)).toContain('important');

@@ -66,13 +66,14 @@ describe('the registry that machines have', () => {
 
 describe('a store on machines of which one has another registry', () => {
   const put = (key: string): Change => ({ kind: 'put', key, value: '1', ifRevision: 0 });
-  const open = ({ ask }: ModelVoters, names: readonly string[]) =>
+  const open = ({ ask }: ModelVoters, names: readonly string[], cache = memoryCache()) =>
     openQuorumStore({
       register: 'head',
       machines: names.map((machine) => ({ machine, mark: undefined })),
       belongsTo: () => true,
+      machinesIn: () => NAMES,
       ask,
-      cache: memoryCache(),
+      cache,
     });
   const keysOf = async (voters: ModelVoters, names: readonly string[]) => {
     const { records } = await open(voters, names).list('');
@@ -115,6 +116,53 @@ describe('a store on machines of which one has another registry', () => {
     await expect(open(voters, NAMES).list('')).rejects.toThrow(
       'Cannot tell which registry is that of the cluster: these machines have different ones: a; d',
     );
+  });
+
+  it('asks the machines that the registry names, if those of fleet.conf are others', async () => {
+    const voters = await forged('d');
+    await expect(open(voters, ['d']).list('')).rejects.toThrow('different ones: a and b and c; d');
+    expect(await keysOf(voters, ['a', 'b'])).toEqual(['ours']);
+    voters.down.add('a').add('b').add('c');
+    await expect(open(voters, ['d']).list('')).rejects.toThrow(
+      'Cannot tell whether the registry is that of the cluster: only d has it; these do not answer: a, b, c',
+    );
+  });
+
+  it('asks them also if a registry that this user knows names them only now', async () => {
+    const voters = await forged('d');
+    const cache = memoryCache();
+    const alone = () =>
+      openQuorumStore({
+        ...({ register: 'head', ask: voters.ask, cache } as const),
+        machines: [{ machine: 'd', mark: undefined }],
+        belongsTo: () => true,
+        machinesIn: ({ records }) => (records.some(({ key }) => key === 'more') ? NAMES : ['d']),
+      });
+    await alone().list('');
+    await alone().commit([put('more')]);
+    await expect(alone().list('')).rejects.toThrow('different ones: a and b and c; d');
+  });
+
+  it('needs as many machines as are a majority of its voters, unless all answer or this user knows it', async () => {
+    const voters = await forged('d');
+    const cache = memoryCache();
+    expect(await open(voters, NAMES, cache).list('')).toMatchObject({ records: [{ key: 'ours' }] });
+    voters.down.add('a').add('b').add('c');
+    for (const known of [memoryCache(), cache])
+      await expect(open(voters, NAMES, known).list('')).rejects.toThrow('only d has it');
+
+    const rebuilt = new ModelVoters();
+    rebuilt.down.add('b');
+    await open(rebuilt, ['a'], cache).commit([put('alone')]);
+    const other = memoryCache();
+    await expect(open(rebuilt, ['a', 'b', 'c'], other).list('')).rejects.toThrow('only a has it');
+    expect(await open(rebuilt, ['a', 'b', 'c'], cache).list('')).toMatchObject({
+      records: [{ key: 'alone' }],
+    });
+    rebuilt.down.clear();
+    expect(await open(rebuilt, ['a', 'b', 'c'], other).list('')).toMatchObject({
+      records: [{ key: 'alone' }],
+    });
   });
 
   it('makes no voter of a machine of another cluster', async () => {

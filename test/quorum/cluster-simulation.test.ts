@@ -67,7 +67,7 @@ async function load(
 }
 
 async function firstViolation(run: (seed: number) => Promise<Account>): Promise<string | undefined> {
-  for (let seed = 1; seed <= 200; seed++) {
+  for (let seed = 1; seed <= 30; seed++) {
     const [found] = (await run(seed)).violations;
     if (found !== undefined) return `seed ${seed}: ${found}`;
   }
