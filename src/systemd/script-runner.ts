@@ -38,6 +38,8 @@ export class ScriptRunner {
   readonly #reader = new FrameReader(this.#marker, () => this.#cutOff());
   readonly #over = deferred<void>();
   #opening: Promise<RemoteProcess> | undefined;
+  /** The answer to the last script. */
+  #last: Promise<unknown> | undefined;
   #knowsAllWords: boolean = false;
   #isClosed: boolean = false;
   #isAtWork: boolean = false;
@@ -55,9 +57,17 @@ export class ScriptRunner {
 
   /**
    * Rejects with a FleetError if there is no shell, it ends before its answer, or the answer takes too long or is too large. No
-   * other script can follow then.
+   * other script can follow then. A script waits for the answer to the one before it, because an early observation is not
+   * awaited if it lacks units of the command.
    */
-  async run({
+  run(script: Script): Promise<readonly Section[]> {
+    const answer = this.#last?.then(() => this.#runNow(script)) ?? this.#runNow(script);
+    answer.catch(() => undefined);
+    this.#last = answer;
+    return answer;
+  }
+
+  async #runNow({
     script,
     isPublic = false,
     deadlineMs = ANSWER_DEADLINE_MS,

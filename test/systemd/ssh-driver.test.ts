@@ -189,6 +189,45 @@ describe('the command for a machine', () => {
   });
 });
 
+/** The answer of a machine without units to {@link LOOK}. */
+function answerLook(process: FakeProcess): void {
+  process.answer(
+    ['facts', 0, 'machine-id 148a18ff6e954cd892dac9de9bb90d5a\nboot-id b0b0\nuptime 1.5', ''],
+    ...['records', 'recorded', 'found', 'digests', 'links'].map((name) => [name, 0, '', ''] as const),
+  );
+}
+
+describe('a query during another one', () => {
+  it('is sent after the answer to that one', async () => {
+    const { session, process } = await open();
+    const looks = Promise.all([session.ask(observeQuery(LOOK)), session.ask(observeQuery(LOOK))]);
+    await turn();
+    expect(process.scripts).toHaveLength(1);
+    answerLook(process);
+    await expect.poll(() => process.scripts.length).toBe(2);
+    answerLook(process);
+    expect((await looks).map(({ id }) => id)).toEqual(Array(2).fill('148a18ff6e954cd892dac9de9bb90d5a'));
+  });
+
+  it('fails with that one', async () => {
+    const { session, process } = await open();
+    const looks = [session.ask(observeQuery(LOOK)), session.ask(observeQuery(LOOK))];
+    await turn();
+    process.lose(LOST);
+    expect(await Promise.allSettled(looks)).toEqual(Array(2).fill({ status: 'rejected', reason: LOST }));
+    expect(process.scripts).toHaveLength(1);
+  });
+
+  it('fails when the session is closed', async () => {
+    const { session, process } = await open();
+    const looks = Promise.allSettled([session.ask(observeQuery(LOOK)), session.ask(observeQuery(LOOK))]);
+    await turn();
+    session.close();
+    expect(await looks).toMatchObject(Array(2).fill({ reason: { code: 'ssh-lost' } }));
+    expect(process.scripts).toHaveLength(1);
+  });
+});
+
 describe('a machine that is lost', () => {
   it('while it is looked at fails the look with the reason of the transport', async () => {
     const { session, process } = await open();
@@ -211,10 +250,7 @@ describe('a machine that is lost', () => {
     const { session, process } = await open();
     const look = session.ask(observeQuery(LOOK));
     await turn();
-    process.answer(
-      ['facts', 0, 'machine-id 148a18ff6e954cd892dac9de9bb90d5a\nboot-id b0b0\nuptime 1.5', ''],
-      ...['records', 'recorded', 'found', 'digests', 'links'].map((name) => [name, 0, '', ''] as const),
-    );
+    answerLook(process);
     await look;
     process.lose(LOST);
     await process.exit.catch(() => undefined);
