@@ -7,11 +7,13 @@ import { requestFailures, type UnitVerb } from './request-failures.ts';
 /** The result of a request for several units: lines in the format of CoreOS fleet for success, sentences for failures. */
 export function requestReport(verb: UnitVerb, request: RequestResult, dryRun = false): ReportLines {
   // Templates with instances are reported together with these.
-  const reported = new Set(templatesOf(request).map(({ template }) => template));
+  const templates = new Set(templatesOf(request).map(({ template }) => template));
+  const raised = request.results.filter(({ target }) => target !== 'inactive').map(({ unit }) => unit);
+  const reported = new Set([...templates, ...raised]);
   const created = [...(request.created ?? [])].filter((unit) => !reported.has(unit));
   const restored = new Set(request.restored?.map(({ unit }) => unit));
   const results = request.results.filter(
-    ({ unit, target }) => !restored.has(unit) && (target !== 'inactive' || !reported.has(unit)),
+    ({ unit, target }) => !restored.has(unit) && (target !== 'inactive' || !templates.has(unit)),
   );
   return {
     out: [

@@ -105,6 +105,12 @@ describe('what holds', () => {
   });
 });
 
+it('a new unit is not called inactive if it is to be on a machine', () => {
+  const created = new Set(['a.service', 'b.service']);
+  const { out } = requestReport('submit', request({ created, results: [result(LAUNCHED_ON_M1)] }));
+  expect(out).toEqual(['Unit b.service inactive', 'Unit a.service launched on 148a18ff.../10.0.0.1']);
+});
+
 describe('what does not hold', () => {
   it('a unit that fits nowhere for machines that refuse us says once what to do about that', () => {
     const reason = { code: 'machine-silent', silentMs: 0, message: 'no key', mayBeDown: false } as const;
