@@ -37,7 +37,7 @@ export function findUnit(local: LocalUnit, registry: RegistryView): FoundUnit {
   if (reason !== undefined) return { kind: 'problem', error: reason };
   const stored = template === undefined ? undefined : registry.units.get(template);
   const made = (text: string, source: string, fromTemplate: boolean): DesiredUnit => ({
-    ...newUnit(name, text, source),
+    ...asRecovered(newUnit(name, text, source), registry),
     ...(template !== undefined && { fromTemplate }),
   });
   try {
@@ -56,6 +56,13 @@ export function findUnit(local: LocalUnit, registry: RegistryView): FoundUnit {
     throw error;
   }
   return { kind: 'problem', error: notFound(name, template) };
+}
+
+/** The unit, where a recovered one that only lacks its text keeps its target state and its machine. */
+function asRecovered(unit: DesiredUnit, registry: RegistryView): DesiredUnit {
+  const { machine, unconfirmed } = registry.unconfirmed.get(unit.name) ?? {};
+  if (unconfirmed === undefined) return unit;
+  return { ...unit, target: unconfirmed.target, machine: unit.placement.global ? undefined : machine };
 }
 
 /** Whether a document must not be overwritten: it is of a newer fleet, or unconfirmed. A damaged one may be. */

@@ -11,7 +11,7 @@ import { clusterMachines } from '../registry/inventory.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { parsePlacement } from '../unit/placement.ts';
-import { parseUnitFile } from '../unit/unit-file.ts';
+import { hashUnitFile, parseUnitFile } from '../unit/unit-file.ts';
 import { parseUnitName } from '../unit/unit-name.ts';
 import { type UnreachableMachine, unreachableMachines } from './listing.ts';
 import { globOf, unitNameOf } from './local-file.ts';
@@ -42,7 +42,8 @@ export type RecoverResult =
  * Rebuilds a lost registry from the data on the machines: texts, target states, assignments, and the id of the cluster.
  * Machines are only read. All of them have to answer, because a pass removes units that the registry does not have. Tokens
  * continue above the highest one of all machines. Units that no second machine confirms are stored as unconfirmed: no pass
- * changes them before an operator accepts them, in this or a later request. Throws FleetError `not-recoverable` if the
+ * changes them before an operator accepts them, in this or a later request. So are those whose text no machine has; they
+ * need a text. Throws FleetError `not-recoverable` if the
  * registry is not empty, or if the machines belong to different clusters; `unit-not-found` and `machine-not-found` for
  * names in the request that do not match.
  */
@@ -113,26 +114,35 @@ function highestToken(views: readonly MachineView[]): number {
   return Math.max(0, ...views.map(({ observation }) => observation?.backup?.token ?? 0));
 }
 
-/** Accepts or rejects unconfirmed units; rejected ones are deleted from the registry. */
+/**
+ * Accepts or rejects unconfirmed units; rejected ones are deleted from the registry. Those without a text stay; throws the
+ * error of one if there is nothing else to decide.
+ */
 async function decide(registry: Registry, request: RecoverRequest): Promise<RecoverResult> {
   const isAccepted = acceptance(request);
   const isRejected = acceptance({ ...request, accept: request.reject, trust: [] });
   let accepted: readonly StoredUnit[] = [];
   let rejected: readonly StoredUnit[] = [];
-  const view = await registry.update(({ unconfirmed }) => {
+  const view = await registry.update(({ unconfirmed, unreadable }) => {
     const open = [...unconfirmed.values()];
     refuseUnmatched([...request.accept, ...request.reject], [...unconfirmed.keys()]);
     rejected = open.filter(({ name }) => isRejected(name, ''));
-    accepted = open.filter(
+    const named = open.filter(
       (unit) => !rejected.includes(unit) && isAccepted(unit.name, unit.unconfirmed?.machine ?? ''),
     );
-    return [
+    accepted = named.filter(({ text }) => text !== undefined);
+    const edits = [
       ...rejected.map(({ name }): Edit => ({ kind: 'delete-unit', name })),
-      ...accepted.map(({ unconfirmed, ...unit }): Edit => {
-        parsePlacement(parseUnitFile(unit.text, unit.name), parseUnitName(unit.name));
-        return { kind: 'put-unit', unit: { ...unit, target: unconfirmed?.target ?? unit.target } };
+      ...accepted.map(({ unconfirmed, text = '', ...unit }): Edit => {
+        const file = parseUnitFile(text, unit.name);
+        parsePlacement(file, parseUnitName(unit.name));
+        const target = unconfirmed?.target ?? unit.target;
+        return { kind: 'put-unit', unit: { ...unit, text, hash: hashUnitFile(file), target } };
       }),
     ];
+    const refusal = edits.length > 0 ? undefined : unreadable.get(named[0]?.name ?? '');
+    if (refusal !== undefined) throw refusal;
+    return edits;
   });
   return {
     kind: 'decided',

@@ -31,7 +31,7 @@ export type RecoveredText = {
 
 /**
  * `alone`: one machine has it. `newer`: one machine has the latest decision about it. `not-everywhere`: it is global and a
- * machine lacks it. `unusable`: its text cannot be read.
+ * machine lacks it. `unusable`: its text is invalid, or no machine has it.
  */
 export type Doubt = 'alone' | 'newer' | 'not-everywhere' | 'unusable';
 
@@ -39,8 +39,8 @@ export type Doubt = 'alone' | 'newer' | 'not-everywhere' | 'unusable';
 export type Discrepancy = {
   /**
    * `elsewhere`: a standard unit is also on this machine, by an older decision. `other-text`: a global unit has another
-   * text there, by an older decision. `edited`: its file there is not the one that fleet wrote. `no-file`: its file is
-   * missing, so it cannot be recovered.
+   * text there, by an older decision. `edited`: its file there is not the one that fleet wrote. `no-file`: it has no
+   * readable file there, and no other machine has its text.
    */
   readonly kind: 'elsewhere' | 'other-text' | 'edited' | 'no-file';
   readonly unit: string;
@@ -53,26 +53,32 @@ export type RecoveredUnits = {
 };
 
 type Copy = { readonly view: MachineView; readonly record: UnitRecord; readonly text: string | undefined };
+type Copies = readonly [Copy, ...Copy[]];
 
 /**
  * Combines the copies of each unit; the highest token is the latest decision. A unit with a {@link Doubt} is stored as
  * inactive and unconfirmed, unless `isAccepted` returns true for it and the machine with the latest decision. A standard
- * unit is always in doubt, because a compromised machine could claim any unit.
+ * unit is always in doubt, because a compromised machine could claim any unit. A unit whose text no machine has is stored
+ * without it: a pass would stop a unit that the registry lacks.
  */
 export function recoverUnits(
   machines: readonly MachineView[],
   isAccepted: (unit: string, machine: string) => boolean,
 ): RecoveredUnits {
-  const copies = new Map<string, readonly Copy[]>();
-  for (const copy of machines.flatMap(copiesOn)) {
+  const copies = new Map<string, Copies>();
+  const all = machines.flatMap(copiesOn);
+  // The instances of a template share a text.
+  const texts = new Map(all.flatMap(({ text }) => (text === undefined ? [] : [[sha256(text), text]])));
+  for (const copy of all) {
     const { unit } = copy.record;
-    copies.set(unit, [...(copies.get(unit) ?? []), copy]);
+    const others = copies.get(unit);
+    copies.set(unit, others === undefined ? [copy] : [...others, copy]);
   }
   const found = [...copies]
     .toSorted(([a], [b]) => compareText(a, b))
-    .map(([, each]) => recoverUnit(each, machines.length, isAccepted));
+    .map(([, each]) => recoverUnit(each, texts, machines.length, isAccepted));
   return {
-    units: found.flatMap(({ unit }) => unit ?? []),
+    units: found.map(({ unit }) => unit),
     discrepancies: found.flatMap(({ discrepancies }) => discrepancies),
   };
 }
@@ -84,32 +90,31 @@ function copiesOn(view: MachineView): readonly Copy[] {
 }
 
 function recoverUnit(
-  copies: readonly Copy[],
+  copies: Copies,
+  known: ReadonlyMap<string, string>,
   most: number,
   isAccepted: (unit: string, machine: string) => boolean,
 ): {
-  readonly unit: RecoveredUnit | undefined;
+  readonly unit: RecoveredUnit;
   readonly discrepancies: readonly Discrepancy[];
 } {
   const ordered = copies.toSorted(
     (a, b) => b.record.token - a.record.token || compareText(a.view.machine.name, b.view.machine.name),
   );
-  const [last] = ordered;
-  const source = ordered.find((copy) => isWhole(copy) && copy.record.digest === last?.record.digest) ?? last;
-  if (last === undefined || source?.text === undefined) {
-    return { unit: undefined, discrepancies: ordered.map((copy) => discrepancy('no-file', copy)) };
-  }
+  const [last = copies[0]] = ordered;
+  const source = ordered.find((copy) => isWhole(copy) && copy.record.digest === last.record.digest) ?? last;
   const { unit: name, target } = last.record;
+  const text = source.text ?? known.get(last.record.digest);
   const texts = textsOf(ordered);
-  const read = readUnit(name, source.text);
-  const doubt = doubtOf(read, texts, source, ordered.length, most);
+  const read = text === undefined ? undefined : readUnit(name, text);
+  const doubt = doubtOf(read, texts, { ...source, text }, ordered.length, most);
   const machine = last.view.machine.name;
   const isOpen = doubt === 'unusable' || (doubt !== undefined && !isAccepted(name, machine));
   const stored = {
     name,
-    text: source.text,
+    text,
     hash: read?.hash ?? NO_HASH,
-    digest: sha256(source.text),
+    digest: text === undefined ? digestOf(last.record) : sha256(text),
     target: isOpen ? 'inactive' : target,
     machine: read?.global ? undefined : last.view.id,
     ...(isOpen && { unconfirmed: { machine, target } }),
@@ -123,6 +128,7 @@ function recoverUnit(
       doubt: isOpen ? doubt : undefined,
     },
     discrepancies: ordered.flatMap((copy) => {
+      if (text === undefined && copy.text === undefined) return [discrepancy('no-file', copy)];
       if (!read?.global && copy !== last) return [discrepancy('elsewhere', copy)];
       if (copy.record.digest !== last.record.digest) return [discrepancy('other-text', copy)];
       return isWhole(copy) ? [] : [discrepancy('edited', copy)];
@@ -132,6 +138,11 @@ function recoverUnit(
 
 /** The hash of a text that cannot be read. */
 const NO_HASH = '0'.repeat(40);
+
+/** The digest in a record; another one if it is damaged, because a document with it could not be read. */
+function digestOf({ digest }: UnitRecord): string {
+  return /^[0-9a-f]{64}$/.test(digest) ? digest : '0'.repeat(64);
+}
 
 function textsOf(copies: readonly Copy[]): readonly RecoveredText[] {
   const texts = new Map<string, RecoveredText>();

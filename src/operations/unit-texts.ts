@@ -111,9 +111,8 @@ export async function cat(registry: Registry, argument: string): Promise<readonl
   const { units, problems } = await registry.read((view) => {
     const { asWritten } = isName ? view : view.whole;
     const unconfirmed = isName ? asWritten.unconfirmed.get(unitNameOf(argument).text) : undefined;
-    return unconfirmed === undefined
-      ? selectUnits([argument], asWritten)
-      : { units: [unconfirmed], problems: [] };
+    if (unconfirmed?.text === undefined) return selectUnits([argument], asWritten);
+    return { units: [{ ...unconfirmed, text: unconfirmed.text }], problems: [] };
   });
   for (const { error } of problems) throw error;
   return units;

@@ -13,11 +13,13 @@ export function recoverReport(result: RecoverResult, dryRun: boolean): ReportLin
   if (result.kind === 'decided') return decidedReport(result, dryRun);
   const { units, discrepancies, clusterId } = result;
   const verb = dryRun ? 'Would recover' : 'Recovered';
+  const withText = units.filter(({ stored }) => stored.text !== undefined);
   return {
     out: [...units.flatMap((unit) => unitLines(verb, unit)), `${verb} cluster ${clusterId}`],
     err: [
       ...discrepancies.map(discrepancyLine),
-      ...unconfirmedLines(units.flatMap(({ stored: { unconfirmed } }) => unconfirmed?.machine ?? [])),
+      ...(withText.length === units.length ? [] : [WITHOUT_TEXT]),
+      ...unconfirmedLines(withText.flatMap(({ stored: { unconfirmed } }) => unconfirmed?.machine ?? [])),
       ...(dryRun ? [] : AFTERWARDS),
     ],
   };
@@ -53,6 +55,9 @@ const ALL_MUST_ANSWER = [
   'Error: Cannot recover the registry: all machines have to answer, because the registry would lack the units of the others',
   'hint: Try again when they answer; if a machine is permanently gone, remove it from fleet.conf first',
 ];
+
+const WITHOUT_TEXT =
+  'hint: Units without a text are left unchanged. To store the text of one again, so that a pass restarts it on its machine: fleetctl submit UNIT; to give one up, so that a pass stops and removes it: fleetctl recover --reject UNIT';
 
 const AFTERWARDS = [
   'hint: Templates, and units that were on no machine, have to be submitted again; to see differences: fleetctl reconcile --dry-run',
@@ -95,7 +100,7 @@ function discrepancyLine({ kind, unit, machine }: Discrepancy): string {
     case 'edited':
       return `Warning: the file of unit "${unit}" was edited or removed on ${where}`;
     case 'no-file':
-      return `Error: Cannot recover unit "${unit}": its file is missing on ${where}`;
+      return `Error: Cannot recover the text of unit "${unit}": it has no readable file on ${where}`;
   }
 }
 

@@ -54,7 +54,8 @@ const SHAPES = {
    * A unit. `digest` names its text under `contents/`. `fromTemplate`: whether an instance has the text of its template or
    * of a separate file; absent if unknown. `set` is the set that it was applied with. `fleet` is the version of the program that stored it: an older one may not know
    * an option of the text. `unconfirmed`: since a recovery, only `machine` (its name) confirms the unit and its target
-   * state; `target` is then `inactive`, for programs that do not know this field. `held`: the text has failed.
+   * state; `target` is then `inactive`, for programs that do not know this field. If no machine had its text, `contents/`
+   * lacks it. `held`: the text has failed.
    */
   'units/': z.object({
     fleet: z.optional(z.string()),

@@ -41,7 +41,9 @@ export type RegistryOptions = {
 };
 
 /** A unit as it is stored, without the properties that are read from its text. */
-export type StoredUnit = Omit<DesiredUnit, 'placement' | 'triggers' | 'dependencies' | 'token'> & {
+export type StoredUnit = Omit<DesiredUnit, 'text' | 'placement' | 'triggers' | 'dependencies' | 'token'> & {
+  /** Undefined only if it is unconfirmed: then no machine has its text, and its digest is that of the record there. */
+  readonly text: string | undefined;
   readonly unconfirmed?: Unconfirmed | undefined;
 };
 

@@ -57,10 +57,10 @@ function eventsOf(edit: Edit, view: RegistryView): readonly LoggedEvent[] {
     case 'delete-unit':
       return [{ kind: 'destroy', unit: edit.name }];
     case 'put-unit': {
-      const { name: unit, target, hash, digest } = edit.unit;
+      const { name: unit, target, hash, digest, text } = edit.unit;
       const before = view.units.get(unit);
       return [
-        ...(before?.digest === digest ? [] : [{ kind: 'text', unit, hash } as const]),
+        ...(text === undefined || before?.digest === digest ? [] : [{ kind: 'text', unit, hash } as const]),
         ...((before?.target ?? 'inactive') === target ? [] : [{ kind: 'target', unit, target } as const]),
       ];
     }

@@ -4,6 +4,7 @@ import { readDependencies, triggeredUnit } from '../unit/dependencies.ts';
 import { parsePlacement } from '../unit/placement.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
 import { parseUnitName } from '../unit/unit-name.ts';
+import type { StoredUnit } from './edit.ts';
 
 /** The result of `read`, or the FleetError that it throws. */
 export function readable<T>(read: () => T): T | FleetError {
@@ -39,9 +40,14 @@ export function readText(
   );
 }
 
-/** The error for a unit that was recovered only from that machine. */
-export function notConfirmed(name: string, machine: string | undefined): FleetError {
-  const message = `Unit "${name}" is not confirmed: it was recovered only from machine "${machine}"`;
+/** The error for an unconfirmed unit: `registry-corrupt` without its text, so that a submitted one is stored. */
+export function notConfirmed({ name, text, unconfirmed }: StoredUnit): FleetError {
+  const message = `Unit "${name}" is not confirmed: it was recovered only from machine "${unconfirmed?.machine}"`;
+  if (text === undefined) {
+    return new FleetError('registry-corrupt', `${message}, without its text, because no machine had it`, {
+      hint: `To store its text again, so that a pass restarts it on its machine: fleetctl submit ${name}; to give it up, so that a pass stops and removes it: fleetctl recover --reject ${name}`,
+    });
+  }
   return new FleetError('not-recoverable', message, {
     hint: `To see it: fleetctl cat ${name}; to accept it: fleetctl recover --accept ${name}; to reject it: fleetctl recover --reject ${name}`,
   });

@@ -232,7 +232,7 @@ function putUnit(
       ...(unconfirmed !== undefined && { unconfirmed }),
     }),
   );
-  if (view.revisionOf(`contents/${digest}`) === 0)
+  if (text !== undefined && view.revisionOf(`contents/${digest}`) === 0)
     put(`contents/${digest}`, writeDocument('contents/', { text }));
 }
 
@@ -254,8 +254,10 @@ function changesHistory(edit: Edit, view: RegistryView): edit is OfHistory {
   return edit.kind === 'put-unit' ? isNewText(edit.unit, view) : nameIn(edit) !== undefined;
 }
 
-function isNewText({ name, digest }: StoredUnit, view: RegistryView): boolean {
-  return (view.units.get(name) ?? view.unconfirmed.get(name))?.digest !== digest;
+function isNewText({ name, digest, text }: StoredUnit, view: RegistryView): boolean {
+  if (text === undefined) return false;
+  const known = view.units.get(name) ?? view.unconfirmed.get(name);
+  return known?.text === undefined || known.digest !== digest;
 }
 
 /** A text that has failed before is held again. */

@@ -287,7 +287,7 @@ export class RegistryView {
         : {
             kind: 'unconfirmed',
             unit: unconfirmed,
-            error: notConfirmed(name, unconfirmed.unconfirmed?.machine),
+            error: notConfirmed(unconfirmed),
           };
     } catch (error) {
       if (isFleetError(error)) return { kind: 'unreadable', error };
@@ -334,8 +334,9 @@ export class RegistryView {
   #unconfirmed(name: string, { unconfirmed, ...unit }: Document<'units/'>): StoredUnit | undefined {
     if (unconfirmed === undefined) return undefined;
     const held = heldOf(unit);
-    const { machine, fromTemplate } = unit;
-    return { name, ...unit, text: this.text(unit.digest), machine, fromTemplate, held, unconfirmed };
+    const { machine, fromTemplate, digest } = unit;
+    const text = this.revisionOf(`contents/${digest}`) === 0 ? undefined : this.text(digest);
+    return { name, ...unit, text, machine, fromTemplate, held, unconfirmed };
   }
 
   #unit(name: string, document: Document<'units/'>, token: Token): DesiredUnit {

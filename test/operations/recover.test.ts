@@ -1,17 +1,25 @@
-import { describe, expect, it } from 'vitest';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { sha256 } from '../../src/base/hash.ts';
 import { recoverStatus } from '../../src/cli/exit-status.ts';
 import { MAX_LEAD } from '../../src/cluster/snapshot.ts';
+import { toDo } from '../../src/controller/to-do.ts';
 import { destroy } from '../../src/operations/destroy.ts';
 import { drain } from '../../src/operations/drain.ts';
 import { leaveMachine } from '../../src/operations/machine-membership.ts';
+import { observeCluster } from '../../src/operations/observe-cluster.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { type RecoverRequest, recover } from '../../src/operations/recover.ts';
 import { start } from '../../src/operations/set-target-state.ts';
+import { submit } from '../../src/operations/submit.ts';
 import { cat } from '../../src/operations/unit-texts.ts';
 import { recoverReport } from '../../src/output/recover.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
-import { desiredUnit, recordOf, systemdState } from '../support/builders.ts';
+import { openFileStore } from '../../src/store/file.ts';
+import type { Store } from '../../src/store/store.ts';
+import { desiredUnit, idOf, recordOf, systemdState } from '../support/builders.ts';
 import type { FakeUnit } from '../support/fake-machines.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 import { GLOBAL, makeScene, type Scene, SLEEP } from './scene.ts';
@@ -30,10 +38,16 @@ async function populated(): Promise<Scene> {
 }
 
 /** The same machines, and a registry that knows nothing. */
-function lost(scene: Scene): Scene {
-  const registry = createRegistry(createMemoryStore(), { clock: scene.ports.clock, author: 'me@here' });
+function lost(scene: Scene, store: Store = createMemoryStore()): Scene {
+  const registry = createRegistry(store, { clock: scene.ports.clock, author: 'me@here' });
   const ports = { ...scene.ports, registry };
   return { ...scene, ports };
+}
+
+async function fileStore(): Promise<Store> {
+  const folder = await mkdtemp(join(tmpdir(), 'fleet-recover-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return openFileStore(join(folder, 'registry'));
 }
 
 const NOTHING: RecoverRequest = { accept: [], reject: [], trust: [] };
@@ -162,15 +176,13 @@ describe('recover', () => {
     expect((await scene.ports.registry.load()).units.get('everywhere.service')?.text).toBe(GLOBAL);
   });
 
-  it('takes an edited file when there is no other, and cannot do without one', async () => {
+  it('takes an edited file when there is no other', async () => {
     const before = await populated();
     unitOn(before, 'm1', 'a.service').text = `${SLEEP}# edited\n`;
-    unitOn(before, 'm2', 'b.service').text = undefined;
     expect(await recovered(lost(before))).toEqual([
-      ...ALL.filter((line) => !line.includes('b.service')),
+      ...ALL,
       'Warning: the file of unit "a.service" was edited or removed on machine "m1" (10.0.0.1)',
-      'Error: Cannot recover unit "b.service": its file is missing on machine "m2" (10.0.0.2)',
-      'status 1',
+      'status 0',
     ]);
   });
 
@@ -207,6 +219,135 @@ describe('recover is refused', () => {
       message: expect.stringMatching(message),
     });
     expect((await scene.ports.registry.load()).revision).toBe(revision);
+  });
+});
+
+describe('a unit whose text no machine has', () => {
+  /** After a recovery; the files of the units are missing. */
+  async function withoutFiles(store?: Store, request = EVERYTHING): Promise<Scene> {
+    const before = await populated();
+    await before.start('a');
+    unitOn(before, 'm1', 'a.service').text = undefined;
+    for (const machine of ['m1', 'm2', 'm3']) unitOn(before, machine, 'everywhere.service').text = undefined;
+    const scene = lost(before, store);
+    await recover(scene.ports, request);
+    return scene;
+  }
+  const steps = async (scene: Scene): Promise<readonly string[]> => {
+    const { plans } = await reconcileEverything(scene.ports);
+    return plans.flatMap(({ changes }) =>
+      changes.flatMap(({ unit, steps: taken }) => taken.map(({ kind }) => `${kind} ${unit}`)),
+    );
+  };
+  const WITHOUT = 'recovered only from machine "m1", without its text, because no machine had it';
+
+  it('is stored without it, and reported as an error', async () => {
+    const before = await populated();
+    unitOn(before, 'm2', 'b.service').text = undefined;
+    expect(await recovered(lost(before))).toEqual([
+      ...ALL.map((line) =>
+        line.includes('b.service') ? `${line}, unconfirmed: its text cannot be read ("m2")` : line,
+      ),
+      'Error: Cannot recover the text of unit "b.service": it has no readable file on machine "m2" (10.0.0.2)',
+      expect.stringMatching(
+        /^hint: Units without a text are left unchanged.*fleetctl submit UNIT;.*--reject UNIT/,
+      ),
+      'status 1',
+    ]);
+  });
+
+  it.each(['memory', 'a folder'])(
+    'is left unchanged by every pass and command (store in %s)',
+    async (kind) => {
+      const store = kind === 'memory' ? createMemoryStore() : await fileStore();
+      const scene = await withoutFiles(store);
+      const runs = scene.there();
+      expect(runs.m1).toEqual(['a.service running', 'everywhere.service running']);
+      for (let turn = 0; turn < 3; turn++)
+        expect(await steps(scene)).toEqual(turn === 0 ? ['record b.service'] : []);
+      const { unreadable } = await reconcileEverything(scene.ports);
+      expect(unreadable.map(({ unit, message }) => [unit, message.includes(WITHOUT)])).toEqual([
+        ['a.service', true],
+        ['everywhere.service', true],
+      ]);
+      const { problems } = await destroy(scene.ports, ['a']);
+      expect(problems.map(({ error }) => error.message)).toEqual([expect.stringContaining(WITHOUT)]);
+      await expect(cat(scene.ports.registry, 'a')).rejects.toThrow(WITHOUT);
+      const busy = toDo(await observeCluster(scene.ports)).groups.flatMap(({ units }) => [...units]);
+      expect(busy).not.toContain('a.service');
+      expect(busy).not.toContain('everywhere.service');
+      expect(scene.there()).toEqual(runs);
+      expect((await scene.ports.registry.load()).history('a.service')).toEqual([]);
+    },
+  );
+
+  it('is left unchanged if other machines have an older text, or the record is damaged', async () => {
+    const before = await populated();
+    const older = desiredUnit('everywhere.service', '', { text: `${GLOBAL}# old\n`, token: 1 });
+    for (const machine of ['m2', 'm3'])
+      Object.assign(unitOn(before, machine, 'everywhere.service'), {
+        text: older.text,
+        record: recordOf(older),
+      });
+    unitOn(before, 'm1', 'everywhere.service').text = undefined;
+    const b = unitOn(before, 'm2', 'b.service');
+    Object.assign(b, { text: undefined, record: { ...b.record, digest: '', hash: '' } });
+    const scene = lost(before);
+    const runs = scene.there();
+    await recover(scene.ports, EVERYTHING);
+    expect(await steps(scene)).toEqual(['record a.service']);
+    expect(scene.there()).toEqual(runs);
+    expect([...(await scene.ports.registry.load()).unconfirmed.keys()]).toEqual([
+      'b.service',
+      'everywhere.service',
+    ]);
+  });
+
+  it('is recovered as usual if another unit has the same text, like an instance of its template', async () => {
+    const before = await populated();
+    await before.start('web@1', 'web@2');
+    for (const machine of ['m1', 'm2', 'm3'])
+      for (const [name, unit] of before.machines.of(machine).units)
+        if (name === 'web@1.service') unit.text = undefined;
+    const scene = lost(before);
+    expect(await recovered(scene)).toContainEqual(
+      expect.stringMatching(/^Warning: the file of unit "web@1.service" was edited or removed/),
+    );
+    const { units } = await scene.ports.registry.load();
+    expect(units.get('web@1.service')?.text).toBe(SLEEP);
+  });
+
+  it('keeps its place and target state when its text is submitted', async () => {
+    const scene = await withoutFiles();
+    const runs = scene.there();
+    const units = ['a', 'everywhere'];
+    const { problems } = await submit(scene.ports.registry, { units, cwd: scene.cwd, replace: false });
+    expect(problems).toEqual([]);
+    const view = await scene.ports.registry.load();
+    expect(view.allUnits.map(({ name, target, machine }) => [name, target, machine])).toEqual([
+      ['a.service', 'launched', idOf('m1')],
+      ['b.service', 'loaded', idOf('m2')],
+      ['everywhere.service', 'launched', undefined],
+    ]);
+    expect(view.history('a.service')).toHaveLength(1);
+    expect(await steps(scene)).not.toContain('remove a.service');
+    expect(scene.there()).toEqual(runs);
+    expect(unitOn(scene, 'm1', 'a.service').text).toContain('kept to the byte');
+  });
+
+  it('cannot be accepted, blocks no other unit, and is removed if it is rejected', async () => {
+    const scene = await withoutFiles(undefined, NOTHING);
+    const all = await recover(scene.ports, { ...NOTHING, trust: ['m1', 'm2'] });
+    expect(all).toEqual({
+      kind: 'decided',
+      accepted: ['b.service'],
+      rejected: [],
+      open: ['a.service', 'everywhere.service'],
+    });
+    await expect(recover(scene.ports, { ...NOTHING, accept: ['a'] })).rejects.toThrow(WITHOUT);
+    await recover(scene.ports, { ...NOTHING, reject: ['a'] });
+    expect(await steps(scene)).toContain('remove a.service');
+    expect(scene.there().m1).toEqual(['everywhere.service running']);
   });
 });
 
