@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { sha256 } from '../../src/base/hash.ts';
 import { toDo } from '../../src/controller/to-do.ts';
 import { destroy } from '../../src/operations/destroy.ts';
 import { setCordon } from '../../src/operations/drain.ts';
@@ -269,5 +270,34 @@ describe('a held text', () => {
       { id: idOf('m2'), name: 'm2' },
     ]);
     expect(scene.there()).toEqual({ m1: [`${UNIT} running`], m2: [`${UNIT} failed`] });
+  });
+
+  const failing = text('2', 'OnFailedUpdate=stop').replace('/bin/sleep infinity', '/bin/false');
+  it.each<[string, string, (scene: Scene) => Promise<unknown>]>([
+    [
+      'that did not come up',
+      failing,
+      async ({ ports, cwd, write }) => {
+        await write(UNIT, failing);
+        return start(ports, { units: [UNIT], cwd, replace: true });
+      },
+    ],
+    ['that no process has noticed', text('2'), async () => undefined],
+    ['that a pass has noticed', text('2'), ({ ports }) => reconcileEverything(ports)],
+    ['before a rollback', text('2'), ({ ports }) => rollback(ports, { unit: UNIT, to: undefined })],
+  ])('%s stays held when its unit is destroyed and gets it again', async (_, content, before) => {
+    const scene = await withOld();
+    await before(scene);
+    expect(outcome(await destroy(scene.ports, [UNIT]))).toEqual([`${UNIT}: inactive`]);
+    await scene.write(UNIT, content);
+    await scene.submit([UNIT]);
+    const ways = [() => scene.start(UNIT), () => startIt(scene), () => reconcileEverything(scene.ports)];
+    for (const again of ways) {
+      expect(outcome(await again())).toEqual([`${UNIT}: held on m1`]);
+      const { rows } = await history(scene.ports.registry, UNIT);
+      const own = rows.filter(({ digest }) => digest === sha256(content)).map(resultOf);
+      expect([...new Set(own)]).toEqual(['failed']);
+      expect(versions(scene)).toEqual(['m1 V=1 running']);
+    }
   });
 });
