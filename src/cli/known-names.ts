@@ -12,7 +12,7 @@ export type KnownNames = {
   readonly machines: readonly { readonly name: string; readonly address: string }[];
 };
 
-/** Keeps the names of a registry that is reached over SSH for the next completion with this fleet.conf. Without a cache, there is none. */
+/** Keeps the names of a registry that is reached over SSH for the next completion with this fleet.conf. Nothing is kept without a folder for it. */
 export function keepNames(
   view: RegistryView | undefined,
   config: Config,

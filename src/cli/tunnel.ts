@@ -6,10 +6,10 @@ import { transportFor } from './access.ts';
 import type { Call } from './command.ts';
 import { sshTarget } from './ssh-targets.ts';
 
-/** Where fleetd listens on a box that it has for itself. */
+/** Where a fleetd listens that `controller install` has set up. */
 const USUAL_SOCKET = '/run/fleet.sock';
 
-/** Runs `work` with the socket of a fleetd on another box, over SSH; `named` is what --endpoint says of it. */
+/** Runs `work` with the socket of a fleetd on another host, over SSH; `named` is the text of --endpoint. */
 export async function withTunnel<T>(
   host: string,
   named: string | undefined,

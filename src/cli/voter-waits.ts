@@ -6,7 +6,7 @@ export type VoterWaits = {
   asking<T>(machine: string, request: () => Promise<T>): Promise<T>;
 };
 
-/** Tells which machines are waited for after each change of that: none when a majority has answered, even if one hangs. */
+/** Calls `tell` with the machines that are waited for, each time they change; with none once a majority has answered. */
 export function voterWaits(tell: (machines: readonly string[]) => void): VoterWaits {
   const asked: string[] = [];
   let calls = 0;

@@ -87,7 +87,7 @@ const FORMAT_LIST: readonly PlaceFormat<RegistryPlace>[] = Object.values(FORMATS
 /** The formats of a registry in fleet.conf, for messages. */
 export const EXPECTED_REGISTRY = FORMAT_LIST.map(({ expected }) => expected).join(' or ');
 
-/** Reads `file:PATH`, `ssh://…`, `etcd://…` or `etcds://…`; undefined for any other text. */
+/** Reads a text of any of the formats; undefined for any other text. */
 export function parseRegistryPlace(text: string, base: PathBase): RegistryPlace | undefined {
   return FORMAT_LIST.map((format) => format.parse(text, base)).find((place) => place !== undefined);
 }

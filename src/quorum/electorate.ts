@@ -26,12 +26,15 @@ const REPLACEMENT_MS = 3000;
 const OTHERS_MS = 1000;
 /** How long the rest of the voters is waited for, in ms, if the answers of a majority are not enough. */
 const PATIENCE_MS = 300;
-/** A proposer that was disturbed waits up to twice this time or that of its attempt, in ms, and up to twice as long each time. */
+/**
+ * A proposer that was disturbed by another one waits a random time, in ms, that doubles with each attempt. It begins with this, or with the
+ * time of the attempt.
+ */
 const PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 1000;
 /** The most changes of the voters in one call. */
 const MOST_CHANGES = 5;
-/** After so many attempts, a command gives up. */
+/** After so many attempts, a change fails. */
 const MOST_ATTEMPTS = 50;
 
 /** Finds, creates and replaces the voters of a registry. */

@@ -26,7 +26,7 @@ export type VoterRequest = {
     | { readonly kind: 'read' }
     /** Promises the next round to the proposer, unless that cannot be stored: a proposer that knows nothing yet cannot name a ballot. */
     | { readonly kind: 'reserve'; readonly proposer: number }
-    /** Gives the machine a state unless it has one that is whole, and is not `unless`. The old file is kept beside it. */
+    /** Gives the machine a state, unless it has a valid one other than `unless`. The old file is kept beside it. */
     | { readonly kind: 'create'; readonly unless?: string }
     /** Stores a value under a new state, in place of the register with the state `unless`; empty for none. */
     | (Proposed & { readonly kind: 'found'; readonly unless: string })

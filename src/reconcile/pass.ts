@@ -15,7 +15,7 @@ export type PassOptions = {
   readonly limits?: RolloutLimits | undefined;
   /** Name of a machine that its standard units leave. */
   readonly drain?: string;
-  /** The registry after the change of the command, which is read otherwise. */
+  /** The registry after the change of the command; it is read if this is undefined. */
   readonly known?: RegistryView | undefined;
   /** Ends the pass: it waits for the changes that were sent, and sends no others. */
   readonly signal?: AbortSignal | undefined;

@@ -21,7 +21,7 @@ export function pickText(random: () => number, choices: readonly string[], most:
   return Array.from({ length: Math.floor(random() * (most + 1)) }, () => pick(random, choices)).join('');
 }
 
-/** FLEET_RUNS=5 makes five times as many random runs, which a release is tried with: `npm run soak -- --random`. */
+/** FLEET_RUNS=5 makes five times as many random runs, as `npm run soak -- --random` does for the test of a release. */
 const TIMES = Number(process.env.FLEET_RUNS ?? 1);
 
 /** The number of random runs of a test that makes `count` by default: as many as find the faults that it is there for. */

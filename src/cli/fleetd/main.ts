@@ -18,7 +18,7 @@ export async function main(argv: readonly string[], streams: Streams): Promise<n
     program.parse([...argv], { from: 'user' });
     const flags = program.opts<Flags>();
     if (flags.check === true) return await (await import('./check.ts')).check(flags, streams);
-    // Its log has a format, which the progress of a command does not have.
+    // Lines of progress would not have the format of its log.
     return await (await import('./serve.ts')).serve(flags, { ...streams, quiet: true });
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
