@@ -4,7 +4,7 @@ import { FleetError, isFleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
 import { type Agreement, agreementOf, type Holding } from './agreement.ts';
 import { type Candidate, chooseVoters } from './choose.ts';
-import { causesOf, disputedError } from './failures.ts';
+import { causesOf, disputedError, notFoundError } from './failures.ts';
 import type { Head } from './head.ts';
 import { randomProposer } from './ids.ts';
 import { eraOf, type Membership, type Voter, withVoters } from './membership.ts';
@@ -140,33 +140,9 @@ export class Electorate {
       return this.#proposer(proposer, agreement.head);
     }
     if (agreement.kind === 'disputed') throw disputedError(agreement.holders);
-    if (invalid.length > 0 || failures.length > 0) throw this.#notFound(invalid, failures[0]);
+    if (invalid.length > 0 || failures.length > 0)
+      throw notFoundError(invalid, names, this.#holders.failures, failures[0]);
     return undefined;
-  }
-
-  #notFound(invalid: readonly string[], cause: unknown): FleetError {
-    if (invalid.length > 0)
-      return new FleetError(
-        'registry-no-majority',
-        `Cannot find the registry: its files on these machines are damaged, or copies: ${invalid.join(', ')}`,
-        {
-          hint: 'Copies do not count, because they may be old. Move /var/lib/fleet/registry away on these machines, then run fleetctl recover',
-        },
-      );
-    const silent = this.#machines.flatMap(({ machine }) =>
-      this.#holders.failures.has(machine) ? [machine] : [],
-    );
-    const { clauses, hint } = causesOf(silent, this.#holders.failures, 'these do not answer');
-    return new FleetError(
-      'registry-no-majority',
-      ['Cannot find the registry: no machine that answers has it', ...clauses].join('; '),
-      {
-        hint:
-          hint ??
-          'A registry is created only while every machine answers, because a machine that does not answer may have one',
-        cause,
-      },
-    );
   }
 
   /**

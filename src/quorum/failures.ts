@@ -42,3 +42,32 @@ export function disputedError(holders: readonly (readonly string[])[]): FleetErr
     },
   );
 }
+
+/** No machine that answers has the registry; the files of the `invalid` ones do not count. */
+export function notFoundError(
+  invalid: readonly string[],
+  machines: readonly string[],
+  failures: Failures,
+  cause: unknown,
+): FleetError {
+  if (invalid.length > 0)
+    return new FleetError(
+      'registry-no-majority',
+      `Cannot find the registry: its files on these machines are damaged, or copies: ${invalid.toSorted().join(', ')}`,
+      {
+        hint: 'Copies do not count, because they may be old. Move /var/lib/fleet/registry away on these machines, then run fleetctl recover',
+      },
+    );
+  const silent = machines.filter((machine) => failures.has(machine));
+  const { clauses, hint } = causesOf(silent, failures, 'these do not answer');
+  return new FleetError(
+    'registry-no-majority',
+    ['Cannot find the registry: no machine that answers has it', ...clauses].join('; '),
+    {
+      hint:
+        hint ??
+        'A registry is created only while every machine answers, because a machine that does not answer may have one',
+      cause,
+    },
+  );
+}
