@@ -14,6 +14,8 @@ onMachines('a registry on the machines', () => {
     expect(await bob.fleetctl('registry')).toEqual(done('Registry machines: empty'));
     alice.write('web@.service', SLEEPER);
     expect((await alice.fleetctl('start', 'web@1', 'web@2')).status).toBe(0);
+    // They are observed before the registry has their names, and again afterwards.
+    expect((await alice.fleetctl('start', 'web@*')).stderr).toBe('');
     const { stdout } = await bob.fleetctl('list-unit-files', '--fields=unit,dstate', '--no-legend');
     expect(stdout).toMatch(/web@1\.service +launched\nweb@2\.service +launched\n/);
     expect(await inside('k1', 'stat -c "%U %a" /var/lib/fleet/registry')).toBe('root 700\n');

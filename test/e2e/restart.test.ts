@@ -76,18 +76,6 @@ onMachines('restart', () => {
     expect(await invocations('web@*')).toEqual(before);
   });
 
-  it('is not what start does with the instances of a glob that are up', async () => {
-    const before = await invocations('web@*');
-    expect(await operator.fleetctl('start', 'web@*')).toEqual(
-      done(`
-        Unit web@1.service launched on 00000000.../${SUBNET}.1
-        Unit web@2.service launched on 00000000.../${SUBNET}.2
-        Unit web@3.service launched on 00000000.../${SUBNET}.3
-      `),
-    );
-    expect(await invocations('web@*')).toEqual(before);
-  });
-
   it('reports what is wrong with the request', async () => {
     expect(await operator.fleetctl('stop', 'web@1')).toMatchObject({ status: 0 });
     expect(await operator.fleetctl('restart', 'web@1')).toEqual(
