@@ -212,9 +212,10 @@ export class Electorate {
         },
       );
     }
-    const voters = await Promise.all(
+    const created = await Promise.all(
       firstVoters(this.#machines).map((machine) => this.#holders.create(machine)),
     );
+    const voters = created.map(({ machine, state }) => ({ machine, state }));
     this.#first = { epoch: 1, voters };
     const proposer = this.#proposer(randomProposer(), { membership: this.#first });
     this.#opening = Promise.resolve(proposer);
@@ -345,7 +346,11 @@ export class Electorate {
     const found = head === undefined ? era : eraOf(head.membership);
     if (found > era)
       throw new FleetError('registry-unavailable', `Machine "${machine}" has a later registry`);
-    return this.#holders.create(machine, found < era ? state : unless);
+    const created = await this.#holders.create(machine, found < era ? state : unless);
+    // A recovery may have stored a later registry there meanwhile.
+    if (created.head !== undefined && eraOf(created.head.membership) > era)
+      throw new FleetError('registry-unavailable', `Machine "${machine}" has a later registry`);
+    return { machine, state: created.state };
   }
 
   /** The voters of the next change. A voter without its state is renewed after its machine was chosen again. */

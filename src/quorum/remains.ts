@@ -67,12 +67,13 @@ export async function findRemains(
 }
 
 /**
- * The membership of a later era, on machines of the cluster that answer. Their states are new, and the era is random, so that two
+ * The membership of an era after that of `latest`, on machines of the cluster that answer. Their states are new, and the era is random, so that two
  * recoveries at the same time never begin the same one.
  */
 export function nextEra(
   { head, found, holders }: Remains,
   machines: readonly Pick<Candidate, 'machine' | 'mark'>[],
+  latest: Head,
 ): Membership {
   const owners = holders.flatMap((machine) => found.get(machine)?.owner ?? []);
   const isOurs = ({ head: other, owner }: Found): boolean =>
@@ -83,7 +84,7 @@ export function nextEra(
     return { ...each, answers: at !== undefined && isOurs(at), condition: 'good' } as const;
   });
   const voters = chooseVoters([], candidates).map((machine) => ({ machine, state: randomId() }));
-  return inNextEra(head.membership, voters, randomStep());
+  return inNextEra(latest.membership, voters, randomStep());
 }
 
 /**

@@ -62,6 +62,8 @@ export class QuorumStore implements Store {
   readonly #waits = createWaits();
   #change: Promise<void> | undefined;
   readonly #closed = deferred<void>();
+  /** The heads with the latest epochs, by cluster. */
+  readonly #latest = new Map<string, Head>();
   /** The contents that this user has read before, by hash. */
   readonly #known: ReadonlySet<string>;
   #snapshot: { readonly head: Head; readonly snapshot: Snapshot } | undefined;
@@ -71,8 +73,12 @@ export class QuorumStore implements Store {
   constructor(options: QuorumOptions) {
     this.#options = options;
     this.#known = new Set(options.machinesIn && options.cache.known());
-    this.#holders = new HeadVoters(options);
+    this.#holders = this.#newHolders();
     this.#electorate = this.#newElectorate();
+  }
+
+  #newHolders(): HeadVoters {
+    return new HeadVoters({ ...this.#options, latest: this.#latest });
   }
 
   #newElectorate(): Electorate {
@@ -82,7 +88,10 @@ export class QuorumStore implements Store {
     return new Electorate(machines, this.#holders, isKnown);
   }
 
-  /** Without a majority, the next call looks for the registry like a new process, because another one may have rebuilt it. */
+  /**
+   * Without a majority, the next call looks for the registry again, because another process may have rebuilt it. It does not return to an
+   * era that the process has left.
+   */
   async #begin<T>(work: (electorate: Electorate) => Promise<T>): Promise<T> {
     const { during = (call) => call() } = this.#options;
     const electorate = this.#electorate;
@@ -90,7 +99,7 @@ export class QuorumStore implements Store {
       return await during(() => work(electorate));
     } catch (error) {
       if (isFleetError(error, 'registry-no-majority') && this.#electorate === electorate) {
-        this.#holders = new HeadVoters(this.#options);
+        this.#holders = this.#newHolders();
         this.#electorate = this.#newElectorate();
       }
       throw error;
@@ -244,7 +253,8 @@ export class QuorumStore implements Store {
     const commit = async (changes: readonly Change[]): Promise<CommitResult> => {
       const applied = applyChanges(snapshot, changes);
       if (applied.kind === 'conflict') return applied;
-      const before = { ...remains.head, membership: nextEra(remains, machines) };
+      const latest = this.#latest.get(remains.head.cluster) ?? remains.head;
+      const before = { ...remains.head, membership: nextEra(remains, machines, latest) };
       const head = this.#next(before, applied.after, changes, randomId());
       await beginEra(head, remains, this.#holders);
       return { kind: 'committed', revision: head.revision };

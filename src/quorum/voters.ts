@@ -100,24 +100,29 @@ export class HeadVoters implements Acceptors<Head> {
   readonly #heads = new Map<string, Head>();
   /** The states of the machines that answered, the latest answer last; undefined for none that counts. */
   readonly #states = new Map<string, string | undefined>();
-  /** By cluster. */
-  readonly #latest = new Map<string, Head>();
+  readonly #latest: Map<string, Head>;
   /** Requests of {@link look}, for the read that follows it. */
   readonly #fresh = new Map<string, Promise<HeadAnswer>>();
   readonly #failures = new Map<string, FleetError>();
 
-  /** With `reserves`, a machine promises a ballot when it is first asked, so that the first change needs one round trip. */
+  /**
+   * With `reserves`, a machine promises a ballot when it is first asked, so that the first change needs one round trip. `latest` has the
+   * heads that the process has seen before, by cluster.
+   */
   constructor({
     ask,
     cache,
     register,
     reserves = false,
+    latest = new Map(),
   }: {
     readonly ask: AskVoter;
     readonly cache: TextCache;
     readonly register: string;
     readonly reserves?: boolean;
+    readonly latest?: Map<string, Head>;
   }) {
+    this.#latest = latest;
     this.#ask = ask;
     this.#cache = cache;
     this.#register = register;
@@ -175,9 +180,9 @@ export class HeadVoters implements Acceptors<Head> {
   }
 
   /** The state of a machine, which is made if it has none, or has `unless`. Throws FleetError `registry-unavailable` if it cannot be used. */
-  async create(machine: string, unless?: string): Promise<Voter> {
+  async create(machine: string, unless?: string): Promise<Voter & { readonly head: Head | undefined }> {
     this.#fresh.delete(machine);
-    const { state } = await this.#request(machine, {
+    const { state, stored } = await this.#request(machine, {
       kind: 'create',
       ...(unless !== undefined && { unless }),
     });
@@ -189,7 +194,7 @@ export class HeadVoters implements Acceptors<Head> {
           hint: 'Move /var/lib/fleet/registry away on that machine',
         },
       );
-    return { machine, state };
+    return { machine, state, head: stored.accepted?.value };
   }
 
   /** Stores a head under the new state of a voter, in place of the state `unless`; false if the machine has another one, or did not answer. */

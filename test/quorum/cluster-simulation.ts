@@ -26,7 +26,7 @@ const MACHINES = 6;
 const FOREIGN = 'f'.repeat(32);
 const OPERATORS = 2;
 
-type Client = { alive: boolean; readonly store: QuorumStore; seen: number; searches: number };
+type Client = { alive: boolean; readonly store: QuorumStore; seen: number };
 
 /**
  * One seeded history of stores on machines, through every fault of {@link World}, the loss of a majority with its recovery and its
@@ -116,7 +116,7 @@ export class ClusterSimulation {
   #start(): Client {
     const { world } = this;
     const files = pick(world.random, this.#caches);
-    const client: Client = { alive: true, seen: 0, searches: 0, store: this.#open(files, () => client) };
+    const client: Client = { alive: true, seen: 0, store: this.#open(files, () => client) };
     void this.#operate(client);
     // A wait for a change reads while something is committed.
     if (world.random() < 0.5) void this.#operate(client);
@@ -136,15 +136,13 @@ export class ClusterSimulation {
       reserves: world.random() < 0.5,
       machines: world.machines.map(({ name }) => ({ machine: name, mark: undefined })),
       belongsTo: () => true,
+      machinesIn: () => world.machines.map(({ name }) => name),
       cache,
       ask: async (machine, request) => {
         this.#ledger.learn(request);
-        const { searches } = client();
         const answer = await world.ask(machine, request, () => client().alive);
         const head = this.#ledger.headOn(answer);
-        // It forgets what it knew when it looks for the registry again.
-        if (head?.cluster === CLUSTER && searches === client().searches)
-          client().seen = Math.max(client().seen, eraOf(head.membership));
+        if (head?.cluster === CLUSTER) client().seen = Math.max(client().seen, eraOf(head.membership));
         return answer;
       },
     });
@@ -156,24 +154,19 @@ export class ClusterSimulation {
       await this.world.later();
       if (!client.alive) return;
       const kind = random() * (this.#lostUntil > this.world.steps ? 1.3 : 1);
-      if (kind < 0.45) await this.#attempt(client, () => this.#commit(client));
-      else if (kind < 0.85) await this.#attempt(client, () => this.#list(client));
-      else if (kind < 0.93) await this.#attempt(client, () => client.store.tend(this.#candidates()));
-      else await this.#attempt(client, () => this.#recover(client));
+      if (kind < 0.45) await this.#attempt(() => this.#commit(client));
+      else if (kind < 0.85) await this.#attempt(() => this.#list(client));
+      else if (kind < 0.93) await this.#attempt(() => client.store.tend(this.#candidates()));
+      else await this.#attempt(() => this.#recover(client));
     }
   }
 
   /** A failure of a store is a FleetError. */
-  async #attempt(client: Client, work: () => Promise<unknown>): Promise<void> {
+  async #attempt(work: () => Promise<unknown>): Promise<void> {
     try {
       await work();
     } catch (error) {
       if (!isFleetError(error)) this.#ledger.violations.push(`a store has failed: ${(error as Error).stack}`);
-      // It looks for the registry again like a new process.
-      else if (error.code === 'registry-no-majority') {
-        client.searches++;
-        client.seen = 0;
-      }
     }
   }
 
@@ -295,7 +288,7 @@ export class ClusterSimulation {
     const { world } = this;
     world.calm = true;
     for (const machine of world.machines) machine.upFrom = 0;
-    const client: Client = { alive: true, seen: 0, searches: 0, store: this.#open(new Map(), () => client) };
+    const client: Client = { alive: true, seen: 0, store: this.#open(new Map(), () => client) };
     let isOver = false;
     // A request of a dead process may still arrive, and a recovery that it began leaves no majority. The next one ends it.
     const work = async (attempts: number): Promise<void> => {
@@ -304,8 +297,6 @@ export class ClusterSimulation {
         await this.#list(client);
       } catch (error) {
         if (attempts === 1 || !isFleetError(error)) throw error;
-        client.searches++;
-        client.seen = 0;
         await work(attempts - 1);
       }
     };
