@@ -4,7 +4,7 @@ import { pick, seeded } from '../support/random.ts';
 import { answerOf, type Disk, EMPTY_DISK, writesOf } from './model-voters.ts';
 
 /** One faulty rule of a machine. */
-export type MachineFault = 'found-not-synced' | 'found-replaces-any-state' | 'state-is-kept';
+export type MachineFault = 'found-not-synced' | 'state-is-kept';
 
 /** What a machine has on its disk. Writes are lost by a loss of power until they are synced. */
 export class Machine {
@@ -146,7 +146,7 @@ export class World {
 
   #script(machine: Machine, request: VoterRequest, end: Reply): void {
     this.#sync(machine);
-    const action = this.#mutated(machine.disk, request.action);
+    const action = this.#mutated(request.action);
     const writes = writesOf(machine.disk, action, () => this.newId());
     const write = (index: number): void => {
       const after = writes[index];
@@ -177,9 +177,7 @@ export class World {
     this.#durable(machine);
   }
 
-  #mutated({ state }: Disk, action: VoterRequest['action']): VoterRequest['action'] {
-    if (this.#fault === 'found-replaces-any-state' && action.kind === 'found')
-      return { ...action, unless: state ?? '' };
+  #mutated(action: VoterRequest['action']): VoterRequest['action'] {
     if (this.#fault === 'state-is-kept' && action.kind === 'create') return { kind: 'create' };
     return action;
   }

@@ -82,9 +82,9 @@ export function insideAll(machines: readonly string[], script: string): Promise<
   return Promise.all(machines.map((machine) => inside(machine, script)));
 }
 
-/** Waits until a shell command succeeds inside a machine; rejects after ten seconds. */
+/** Waits until a shell command succeeds inside a machine; rejects after thirty seconds. */
 export async function until(machine: string, command: string): Promise<void> {
-  await inside(machine, `for try in $(seq 100); do if ${command}; then exit 0; fi; sleep 0.1; done; exit 1`);
+  await inside(machine, `for try in $(seq 300); do if ${command}; then exit 0; fi; sleep 0.1; done; exit 1`);
 }
 
 export const MACHINES: readonly string[] = ['k1', 'k2', 'k3'];
