@@ -49,7 +49,7 @@ export class Electorate {
   #first: Membership | undefined;
   /** The cluster of the registry, once it is known. */
   #cluster: string | undefined;
-  /** What machines have shown, by state. */
+  /** What machines have shown, by state and cluster. */
   readonly #holdings = new Map<string, Holding>();
   /** Machines that fleet.conf lacks, and that have not contradicted the registry. */
   readonly #checked = new Set<string>();
@@ -120,7 +120,7 @@ export class Electorate {
         const { state, head, isInvalid, owner } = await this.#holders.look(machine, index === 0, proposer);
         if (isInvalid) invalid.push(machine);
         if (owner !== undefined) this.#owners.set(machine, owner);
-        if (state !== undefined && head !== undefined) holdings.set(state, { machine, state, head });
+        if (state !== undefined && head !== undefined) this.#add({ machine, state, head });
         if (isEnough()) enough.resolve();
       } catch (error) {
         failures.push(error);
@@ -158,8 +158,7 @@ export class Electorate {
       others.map(async (machine) => {
         try {
           const { state, head: other } = await this.#holders.find(machine, false);
-          if (state !== undefined && other !== undefined)
-            this.#holdings.set(state, { machine, state, head: other });
+          if (state !== undefined && other !== undefined) this.#add({ machine, state, head: other });
         } catch (error) {
           if (!isFleetError(error)) throw error;
           isComplete = false;
@@ -176,6 +175,11 @@ export class Electorate {
     }
     if (!isComplete) this.#mustBeShown(agreement, [...asked, ...others]);
     for (const machine of others) this.#checked.add(machine);
+  }
+
+  /** A machine with two names counts once, and one that shows the state of another machine does not replace it. */
+  #add(holding: Holding): void {
+    this.#holdings.set(`${holding.state} ${holding.head.cluster}`, holding);
   }
 
   /** Not all of these machines answer: as many have to show the registry as are a majority of the voters of such a cluster. */
