@@ -3,7 +3,7 @@ import { quoted } from '../base/visible.ts';
 import { tieText } from '../cluster/dependencies.ts';
 import type { CauseRelation, Failure, MachineStep } from '../cluster/failure.ts';
 import { isMasked } from '../cluster/unit-state.ts';
-import { formatAge, packagesOf } from './format.ts';
+import { formatRemaining, packagesOf } from './format.ts';
 import { heldText, isStarting, notUp, unhealthy } from './held.ts';
 import { foreignUnit, reasonText } from './reason.ts';
 
@@ -131,9 +131,7 @@ function confirmationText(failure: Confirmation, command: Continuing): FailureTe
   switch (failure.code) {
     case 'awaits-confirmation':
       return plain(
-        failure.leftMs === 0
-          ? 'the machine reverts its last change (Confirm=)'
-          : `its last change there is not confirmed yet (Confirm=); the machine reverts it in ${formatAge(failure.leftMs)}`,
+        `its last change there is not confirmed yet (Confirm=); the machine reverts it ${formatRemaining(failure.leftMs)}`,
         'Nothing was changed there. Run the command again after that',
       );
     case 'unconfirmed': {

@@ -29,6 +29,11 @@ export function formatAge(ms: number): string {
   return ms < 500 ? '0s' : formatDuration(Math.round(ms / unit) * unit);
 }
 
+/** A moment that comes in `ms`: `in 12s`, or `now`. */
+export function formatRemaining(ms: number): string {
+  return ms < 500 ? 'now' : `in ${formatAge(ms)}`;
+}
+
 /** CPU time in ns: `15ms`, `1.2s`, `2min 5s`. */
 export function formatCpuTime(ns: number): string {
   const ms = Math.floor(ns / 1e6);

@@ -1,7 +1,7 @@
 import type { Failure } from '../cluster/failure.ts';
 import type { PassEvent, PlannedChange } from '../reconcile/events.ts';
 import { failureText } from './failure.ts';
-import { formatAge } from './format.ts';
+import { formatRemaining } from './format.ts';
 
 /** A wait of a pass for a machine: for its answer, or for the changes that were sent to it. */
 export type Wait = {
@@ -127,8 +127,7 @@ function byMachine(
 }
 
 function unconfirmedLine({ machine, unit, revertsAtMs = 0 }: UnitProgress, nowMs: number): string {
-  const left = formatAge(Math.max(0, revertsAtMs - nowMs));
-  return `Not confirmed on "${machine}": ${unit}; the machine reverts it in ${left}, unless fleetd runs this command and confirms it`;
+  return `Not confirmed on "${machine}": ${unit}; the machine reverts it ${formatRemaining(revertsAtMs - nowMs)}, unless fleetd runs this command and confirms it`;
 }
 
 function failedLine({ machine, unit, failure }: UnitProgress): string {

@@ -9,7 +9,7 @@ import type {
   UnreachableMachine,
 } from '../operations/listing.ts';
 import type { MachinePlan, Step } from '../plan/step.ts';
-import { formatAge } from './format.ts';
+import { formatAge, formatRemaining } from './format.ts';
 import { heldText } from './held.ts';
 
 /** Lines for standard output and for standard error, each without its newline. */
@@ -67,8 +67,7 @@ function heldLines(held: readonly HeldUnit[]): readonly string[] {
 
 /** `Warning: Text 5d7d29e of sshd.service is not confirmed yet; machine "m2" reverts it in 12s` */
 function unconfirmedLine({ unit, machine, hash, leftMs }: UnconfirmedUnit): string {
-  const when = leftMs === 0 ? 'now' : `in ${formatAge(leftMs)}`;
-  return `Warning: Text ${hash.slice(0, 7)} of ${unit} is not confirmed yet; machine "${machine.name}" reverts it ${when}`;
+  return `Warning: Text ${hash.slice(0, 7)} of ${unit} is not confirmed yet; machine "${machine.name}" reverts it ${formatRemaining(leftMs)}`;
 }
 
 /** Warnings about unreachable machines. */

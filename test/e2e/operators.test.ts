@@ -93,7 +93,8 @@ onMachines('a fleetd that machines refuse to log in', () => {
     const after = Number(await inside('k1', count));
     expect(after - before).toBeLessThan(8);
     const lost = fleetd.log.filter(({ event, machine }) => event === 'machine-lost' && machine === 'k1');
-    expect(lost.map(({ message }) => message)).toEqual([expect.stringContaining('cannot be used')]);
+    // On a busy box it may be lost for another reason first.
+    expect(lost.filter(({ message }) => message.includes('cannot be used'))).toHaveLength(1);
     const { status, body } = await health(operator);
     expect(status).toBe(503);
     expect(body).toContain('no machine is reachable, of 3');

@@ -11,9 +11,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import ssh2 from 'ssh2';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import manifest from '../../package.json' with { type: 'json' };
+import { newKey } from '../support/sshd.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const CACHE = join(ROOT, 'node_modules/.cache/fleet-node');
@@ -29,7 +29,7 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64').each(['22
     beforeAll(() => {
       node = nodeBinary(major);
       folder = mkdtempSync(join(tmpdir(), 'fleet-node-'));
-      writeFileSync(join(folder, 'key'), ssh2.utils.generateKeyPairSync('ed25519').private, { mode: 0o600 });
+      writeFileSync(join(folder, 'key'), newKey().private, { mode: 0o600 });
       writeFileSync(
         join(folder, 'fleet.conf'),
         '[ssh]\nidentity_file = key\n\n[machine.m1]\naddress = 127.0.0.1:1\n',

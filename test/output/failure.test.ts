@@ -62,7 +62,7 @@ const WORDS: {
     [
       { code: 'awaits-confirmation', leftMs: 0 },
       only(
-        'the machine reverts its last change (Confirm=)',
+        'its last change there is not confirmed yet (Confirm=); the machine reverts it now',
         'Nothing was changed there. Run the command again after that',
       ),
     ],

@@ -135,7 +135,7 @@ export async function wipe(...machines: readonly string[]): Promise<void> {
     machines,
     `cd /etc/systemd/system
     units=$(ls /var/lib/fleet/units 2>/dev/null || true)
-    for unit in $units; do case "$unit" in *@.*) ;; *) systemctl stop -- "$unit" ;; esac; done
+    for unit in $units; do case "$unit" in *@.*) ;; *) systemctl stop -- "$unit" || [ $? -eq 5 ] ;; esac; done # 5: not loaded
     [ -z "$units" ] || rm -f -- $units
     systemctl stop fleet-lease.service 2>/dev/null || true
     rm -rf .fleet-* fleet.target* multi-user.target.wants/fleet.target /var/lib/fleet /run/fleet /run/systemd/system/fleet-lease.service
