@@ -43,6 +43,13 @@ function commandLines(page: string): readonly string[] {
 }
 
 describe.each([...PAGES, 'CHANGELOG.md', 'src/README.md'])('%s', (page) => {
+  it('installs no package of the npm registry, where fleet is another program', () => {
+    const installed = [
+      ...read(page).matchAll(/npm (?:install|i|exec) [^`\n]*?(?:--global|-g) "?([^\s"`]+)/g),
+    ];
+    for (const [, source] of installed) expect(source).toMatch(/^(?:\.\/|git\+|ARCHIVE)/);
+  });
+
   it('has no broken links', () => {
     const links = [
       ...read(page)
