@@ -73,6 +73,9 @@ type Decision<T> =
 
 export function createRegistry(store: Store, options: RegistryOptions): Registry {
   let last: RegistryView | undefined;
+  /** The views after a commit that lack the changes of others before it, and the revision up to which they have everything. */
+  const gaps = new WeakMap<RegistryView, number>();
+  const seenUntil = (view: RegistryView): number => gaps.get(view) ?? view.revision;
   const read = <T>(use: (view: RegistryView) => T): Promise<T> =>
     readParts(store, last, (view) => {
       const result = use(view);
@@ -103,8 +106,11 @@ export function createRegistry(store: Store, options: RegistryOptions): Registry
         const result = await store.commit(changes, guess && view.revision);
         // The committed state, not the latest one, because tokens belong to this decision.
         if (result.kind === 'committed') {
-          last = view.after(changes, result.revision);
-          return use(last);
+          const after = view.after(changes, result.revision);
+          const isNext = result.revision === view.revision + 1;
+          if (!isNext) gaps.set(after, view.revision);
+          last = isNext ? after : undefined;
+          return use(after);
         }
         guess = undefined;
       }
@@ -116,7 +122,7 @@ export function createRegistry(store: Store, options: RegistryOptions): Registry
         },
       );
     },
-    waitForChange: (view, signal) => store.waitForChange(view.revision, signal),
+    waitForChange: (view, signal) => store.waitForChange(seenUntil(view), signal),
     close: () => store.close(),
   });
 }

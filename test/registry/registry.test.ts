@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { Edit, StoredUnit } from '../../src/registry/edit.ts';
+import { type Edit, type StoredUnit, UNKNOWN_MACHINE } from '../../src/registry/edit.ts';
 import { createRegistry, type Registry } from '../../src/registry/registry.ts';
 import { openFileStore } from '../../src/store/file.ts';
 import type { Change, Store } from '../../src/store/store.ts';
@@ -220,6 +220,35 @@ describe('a registry', () => {
     expect(await waiting).toBe(true);
     expect(await mine.waitForChange(before, AbortSignal.timeout(3000))).toBe(true);
     expect(await mine.waitForChange(after, AbortSignal.timeout(10))).toBe(false);
+  });
+
+  it('tells of the change of another process that was made between its own read and commit, and decides on it', async () => {
+    const memory = createMemoryStore();
+    const theirs = registryOver(memory);
+    const machine = (name: string): Edit => ({
+      ...({ kind: 'put-machine', name } as const),
+      known: { ...UNKNOWN_MACHINE, id: idOf(name) },
+    });
+    await theirs.update(() => [put(unit('a.service'))]);
+    const between = slow(memory, 1, () => theirs.update(() => [machine('m1')]));
+    const mine = registryOver({
+      ...between,
+      commitsAt: true,
+      commit: async (changes, at) => {
+        const isOutdated = at !== undefined && at !== (await memory.list()).revision;
+        return isOutdated ? { kind: 'conflict', key: '' } : between.commit(changes);
+      },
+    });
+    const after = await mine.update(() => [machine('m2')]);
+    expect([after.revision, [...after.machines.keys()]]).toEqual([3, ['m2']]);
+    expect(await mine.waitForChange(after, AbortSignal.timeout(1000))).toBe(true);
+    const decided: (readonly string[])[] = [];
+    const next = await mine.update((view) => {
+      decided.push([...view.machines.keys()]);
+      return [machine('m3')];
+    });
+    expect(decided).toEqual([['m1', 'm2']]);
+    expect(await mine.waitForChange(next, AbortSignal.timeout(10))).toBe(false);
   });
 
   it('closes its store', async () => {
