@@ -241,7 +241,7 @@ export class Electorate {
             'registry-unavailable',
             `Cannot change the registry: ${attempt} attempts were overtaken by others`,
             {
-              hint: 'Try again',
+              hint: 'The change may be made or not; run the command again',
             },
           );
         const longest = Math.max(LONGEST_PAUSE_MS, 4 * ms);

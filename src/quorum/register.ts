@@ -122,7 +122,7 @@ export class Proposer<V extends Value> {
     let proposed = false;
     for (let attempt = 1; ; attempt++) {
       const began = performance.now();
-      const result = await this.#attempt(decide);
+      const result = await this.#attempt(decide, proposed);
       if (result.kind === 'chosen' || result.kind === 'empty') return result;
       if (result.kind === 'completed') continue;
       proposed ||= result.proposed;
@@ -146,7 +146,8 @@ export class Proposer<V extends Value> {
     }
   }
 
-  async #attempt(decide: Decide<V>): Promise<Attempt<V>> {
+  /** `proposed`: an earlier attempt has proposed a value that another proposer may complete until one with a higher ballot is chosen. */
+  async #attempt(decide: Decide<V>, proposed: boolean): Promise<Attempt<V>> {
     this.#raise();
     // A voter that promised a higher round would refuse that ballot.
     const early = this.#promised?.ballot.round === this.#round ? this.#promised : undefined;
@@ -159,10 +160,10 @@ export class Proposer<V extends Value> {
     // The first step to other voters has to be chosen before the second one is proposed.
     const incomplete = prepared?.value.membership.previous !== undefined && !known;
     const value = incomplete ? prepared.value : await decide(complete(prepared?.value));
-    if (value === undefined) return { kind: 'empty' };
-    if (known && value === prepared.value) {
+    if (value === undefined) return proposed ? { kind: 'preempted', proposed } : { kind: 'empty' };
+    if (known && value === prepared.value && !proposed) {
       // No voter was asked, so another proposer may have changed the value.
-      return early ? this.#attempt(decide) : { kind: 'chosen', value };
+      return early ? this.#attempt(decide, proposed) : { kind: 'chosen', value };
     }
     const before = prepared?.value.membership ?? this.#membership;
     const reached = (answers: Answers<V>): boolean => {

@@ -192,9 +192,11 @@ export class QuorumStore implements Store {
       (await electorate.open()) ??
       (await electorate.create((cluster) => this.#options.belongsTo(changes, cluster)));
     let result: CommitResult | undefined;
+    let lowest = Number.POSITIVE_INFINITY;
     const outcome = await proposer.change(async (head) => {
-      if (head?.commits.includes(id)) {
-        result = { kind: 'committed', revision: head.revision };
+      const made = head && revisionOf(id, head, lowest);
+      if (made !== undefined) {
+        result = { kind: 'committed', revision: made };
         return head;
       }
       const revision = head?.revision ?? 0;
@@ -210,6 +212,7 @@ export class QuorumStore implements Store {
       }
       result = { kind: 'committed', revision: applied.after.revision };
       if (applied.after === before) return head;
+      lowest = Math.min(lowest, applied.after.revision);
       return this.#next({ membership: electorate.first, ...head }, applied.after, changes, id);
     });
     electorate.headOf(outcome);
@@ -341,6 +344,22 @@ export class QuorumStore implements Store {
     const texts = new Map(head.segments.map(({ hash }) => [hash, this.#options.cache.get(hash) ?? '']));
     return snapshotOf(head.revision, head.segments, texts);
   }
+}
+
+/**
+ * The revision of a commit; undefined if it was not made. `lowest` is the lowest revision that it was proposed as: a voter may have
+ * accepted the proposal, and another process may have completed it. Throws FleetError `registry-unavailable` if the head does not name all
+ * commits from there on.
+ */
+function revisionOf(id: string, { revision, commits }: Head, lowest: number): number | undefined {
+  const later = commits.indexOf(id);
+  if (later >= 0) return revision - later;
+  if (revision - commits.length < lowest) return undefined;
+  throw new FleetError(
+    'registry-unavailable',
+    `Cannot tell whether the registry was changed: ${revision - lowest} other changes followed before an answer`,
+    { hint: 'The change may be made or not; run the command again' },
+  );
 }
 
 function sameContents(a: Head, b: Head): boolean {

@@ -26,7 +26,8 @@ const MACHINES = 6;
 const FOREIGN = 'f'.repeat(32);
 const OPERATORS = 2;
 
-type Client = { alive: boolean; readonly store: QuorumStore; seen: number };
+/** `revision`: that of its last list. */
+type Client = { alive: boolean; readonly store: QuorumStore; seen: number; revision: number };
 
 /**
  * One seeded history of stores on machines, through every fault of {@link World}, the loss of a majority with its recovery and its
@@ -116,7 +117,7 @@ export class ClusterSimulation {
   #start(): Client {
     const { world } = this;
     const files = pick(world.random, this.#caches);
-    const client: Client = { alive: true, seen: 0, store: this.#open(files, () => client) };
+    const client: Client = { alive: true, seen: 0, revision: 0, store: this.#open(files, () => client) };
     void this.#operate(client);
     // A wait for a change reads while something is committed.
     if (world.random() < 0.5) void this.#operate(client);
@@ -178,13 +179,18 @@ export class ClusterSimulation {
 
   async #commit(client: Client): Promise<void> {
     const operation = this.#begin(client, 'commit');
-    const result = await client.store.commit([put(operation.key)]);
+    // A revision may follow that was proposed, and is dropped later.
+    const at = client.revision + pick(this.world.random, [0, 1]);
+    const changes = [put(operation.key)];
+    const result = await client.store.commit(changes, this.world.random() < 0.5 ? at : undefined);
     if (result.kind === 'committed') this.#ledger.committed(operation, result.revision, this.world.steps);
+    else this.#ledger.refused.add(operation.key);
   }
 
   async #list(client: Client): Promise<void> {
     const operation = this.#begin(client, 'list');
     const listing = await client.store.list('');
+    client.revision = listing.revision;
     this.#ledger.listed(operation, listing, this.world.steps);
   }
 
@@ -288,7 +294,7 @@ export class ClusterSimulation {
     const { world } = this;
     world.calm = true;
     for (const machine of world.machines) machine.upFrom = 0;
-    const client: Client = { alive: true, seen: 0, store: this.#open(new Map(), () => client) };
+    const client: Client = { alive: true, seen: 0, revision: 0, store: this.#open(new Map(), () => client) };
     let isOver = false;
     // A request of a dead process may still arrive, and a recovery that it began leaves no majority. The next one ends it.
     const work = async (attempts: number): Promise<void> => {

@@ -27,6 +27,8 @@ export const CLUSTER = 'c'.repeat(32);
 export class Ledger {
   readonly violations: string[] = [];
   readonly operations: Operation[] = [];
+  /** The keys of commits with the result of a conflict. */
+  readonly refused = new Set<string>();
   /** The last chosen head of the latest era. */
   latest: Head | undefined;
   /** How often changes of an earlier era were on a machine, and a recovery did not take them. */
@@ -111,9 +113,12 @@ export class Ledger {
     const chain = [...this.#branches.values()]
       .map(({ longest }) => longest.slice(0, longest.indexOf(operation.key) + 1))
       .find(({ length }) => length > 0);
-    if (chain !== undefined && chain.length <= revision) this.#end(operation, chain, now);
+    if (chain?.length === revision) this.#end(operation, chain, now);
     else if (this.#foreign.has(operation.key)) this.foreign++;
-    else this.violations.push(`commit ${operation.key} was acknowledged, and is not chosen`);
+    else
+      this.violations.push(
+        `commit ${operation.key} was acknowledged as revision ${revision}, and is not that`,
+      );
   }
 
   /** A list was returned. */
@@ -173,6 +178,10 @@ export class Ledger {
       const branch = branchOf(operation.chain);
       byBranch.set(branch, [...(byBranch.get(branch) ?? []), operation]);
     }
+    // A recovery continues with what is left, also with a proposal that was not chosen.
+    for (const [branch, { longest }] of this.#branches)
+      for (const key of longest.slice(longest.indexOf(branch) + 1))
+        if (this.refused.has(key)) found.push(`commit ${key} was refused, and is chosen`);
     for (const [branch, operations] of byBranch) {
       const longest = this.#branches.get(branch)?.longest ?? [];
       for (const { key, kind, chain = [] } of operations) {
