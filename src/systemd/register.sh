@@ -43,19 +43,18 @@ create_register() {
   read_register
   case $? in
   0) [ "$state" = "$1" ] || return 0
-    set_aside && rm -f "$N" || return
     promised='0 0' accepted='0 0' value= ;;
-  4) ;;
-  5) discard || return ;;
+  4 | 5) ;;
   *) return 1 ;;
   esac
-  read -r id </proc/sys/kernel/random/uuid && state=$(printf %s "$id" | tr -d -) && write_register
+  set_aside && read -r id </proc/sys/kernel/random/uuid && state=$(printf %s "$id" | tr -d -) && write_register
 }
-# discard: keeps what does not count beside the register, in place of an earlier one; it may be a folder
-discard() { rm -rf "$N.invalid" && mv -f "$N" "$N.invalid"; }
-# set_aside: keeps a copy of the register and its contents, because a later state may not have them
+# set_aside: keeps a copy of the register and its contents, because a later state may not have them. What is in its place leaves it only
+# by the next write, except a folder, which cannot be replaced.
 set_aside() {
-  rm -rf "$N.replaced" "$C.replaced" && cp -a "$N" "$N.replaced" && cp -a "$C" "$C.replaced"
+  [ -e "$N" ] || return 0
+  rm -rf "$N.replaced" "$C.replaced" && cp -a "$C" "$C.replaced" || return
+  if [ -d "$N" ]; then mv -f "$N" "$N.replaced"; else cp -a "$N" "$N.replaced"; fi
 }
 # prepare STATE BALLOT
 prepare() {
@@ -82,8 +81,7 @@ found() {
   case $? in 0 | 4 | 5) ;; *) return 1 ;; esac
   [ "$state" = "$1" ] || return 0
   shift
-  [ ! -e "$N" ] || set_aside || return
-  [ ! -d "$N" ] || discard || return
+  set_aside || return
   state=$1
   store_value "$@"
 }
