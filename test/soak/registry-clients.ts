@@ -58,6 +58,29 @@ async function addOne(store: QuorumStore): Promise<'acknowledged' | 'unknown' | 
   }
 }
 
+/**
+ * Gives the voters of the counter that have lost their copy a new one, which a controller does for the registry and its lock. False until
+ * all have one.
+ */
+export async function renewVoters(operator: Operator, machines: readonly string[]): Promise<boolean> {
+  // A process tries once to renew a voter.
+  const store = await openCounter(operator);
+  try {
+    const { voters = [] } = (await store.status()) ?? {};
+    // One that is behind has its state, and gets the value with the next change.
+    if (voters.every(({ state }) => state === 'current' || state === 'behind')) return true;
+    await store.tend(
+      machines.map((machine) => ({ machine, answers: true, condition: 'good', mark: undefined })),
+    );
+    return false;
+  } catch (error) {
+    if (!isFleetError(error)) throw error;
+    return false;
+  } finally {
+    await store.close();
+  }
+}
+
 export async function readCounter(store: QuorumStore): Promise<number> {
   return Number((await store.get(KEY))?.value ?? 0);
 }
