@@ -1,3 +1,4 @@
+import type { RevertCause } from './confirmation.ts';
 import type { Tie } from './dependencies.ts';
 import type { FenceReason } from './reason.ts';
 import type { Held, Token } from './snapshot.ts';
@@ -35,13 +36,13 @@ export type Failure =
   /** An earlier change of it has to be confirmed first, or is reverted in `leftMs` (0 if that is under way). */
   | { readonly code: 'awaits-confirmation'; readonly leftMs: number }
   /**
-   * Its change was not confirmed within `windowMs`, because of `cause` if it is known. The machine reverts it, and has
-   * reported that if `isReverted`.
+   * Its change was not confirmed within `windowMs`, because of `cause` if it is known. The machine reverts it; `reverted` is
+   * the reason that it has reported after that.
    */
   | {
       readonly code: 'unconfirmed';
       readonly windowMs: number;
-      readonly isReverted: boolean;
+      readonly reverted?: RevertCause | undefined;
       readonly cause: Failure | undefined;
     }
   /** Another process held the machine's lock for too long; `holder` if the machine could identify it. */

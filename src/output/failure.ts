@@ -4,7 +4,7 @@ import { tieText } from '../cluster/dependencies.ts';
 import type { CauseRelation, Failure, MachineStep } from '../cluster/failure.ts';
 import { isMasked } from '../cluster/unit-state.ts';
 import { formatRemaining, packagesOf } from './format.ts';
-import { heldText, isStarting, notUp, unhealthy } from './held.ts';
+import { heldText, isStarting, notUp, revertCause, unhealthy } from './held.ts';
 import { foreignUnit, reasonText } from './reason.ts';
 
 /** The text of a failure: a sentence, lines to print below it, and a hint. */
@@ -136,9 +136,12 @@ function confirmationText(failure: Confirmation, command: Continuing): FailureTe
       );
     case 'unconfirmed': {
       const window = formatDuration(failure.windowMs);
-      const end = failure.isReverted
-        ? 'the machine has reverted the change'
-        : `the machine reverts the change by itself, ${window} after its begin`;
+      const end =
+        failure.reverted === undefined
+          ? `the machine reverts the change by itself, ${window} after its begin`
+          : 'the machine has reverted the change';
+      if (failure.reverted === 'reboot')
+        return plain(`${revertCause('reboot', failure.windowMs)}, and has reverted the change`);
       if (failure.cause === undefined) return plain(`not confirmed within ${window}, ${end}`);
       const { summary, lines, hint } = failureText(failure.cause, command);
       return { summary: `not confirmed, ${end}: ${summary}`, lines, hint };

@@ -58,7 +58,7 @@ function ending({ exitCode, exitStatus }: SystemdState): string {
 }
 
 /** Why a machine has reverted a change, as the end of a sentence. */
-function revertCause(why: RevertCause, windowMs: number): string {
+export function revertCause(why: RevertCause, windowMs: number): string {
   const window = formatDuration(windowMs);
   switch (why) {
     case 'timeout':

@@ -21,8 +21,10 @@ function causeOf(outcome: UnitOutcome): HeldCause | undefined {
   if (failure?.code === 'unhealthy')
     return { kind: 'unhealthy', what: failure.what, withinMs: failure.withinMs };
   if (failure?.code === 'unconfirmed') {
-    const { cause, windowMs } = failure;
-    return causeOf({ ...outcome, failure: cause }) ?? { kind: 'reverted', why: 'timeout', windowMs };
+    const { cause, windowMs, reverted: why = 'timeout' } = failure;
+    // After a reboot, the unit may not have been up because of that.
+    const own = why === 'reboot' ? undefined : causeOf({ ...outcome, failure: cause });
+    return own ?? { kind: 'reverted', why, windowMs };
   }
   if (failure?.code !== 'not-up' || verdictOf(outcome) !== 'failed') return undefined;
   return { kind: 'not-up', state: failure.state };

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isFleetError } from '../base/errors.ts';
+import type { RevertCause } from '../cluster/confirmation.ts';
 import type { Failure, UnitOutcome } from '../cluster/failure.ts';
 import { isUp, type SystemdState } from '../cluster/unit-state.ts';
 import { unreachableFailure } from '../cluster/unreachable.ts';
@@ -33,8 +34,8 @@ export type Confirming = {
   readonly settleMs: number;
 };
 
-/** How a change without a confirmation ends: with the reason, and whether the machine has reported its revert. */
-type Ending = { readonly isReverted: boolean; readonly cause: Failure | undefined };
+/** How a change without a confirmation ends: with the reason, and that of the machine if it has reported its revert. */
+type Ending = { readonly cause: Failure | undefined; readonly reverted?: RevertCause };
 
 type Arm = Extract<Step, { kind: 'arm' }>;
 
@@ -78,7 +79,8 @@ async function atOnce(
     if (isFleetError(error)) return 'reverting';
     throw error;
   });
-  return state === 'not-armed' ? state : { isReverted: state === 'reverted', cause };
+  if (state === 'not-armed') return state;
+  return { cause, ...(typeof state === 'object' && state) };
 }
 
 /** Repeats the attempt until the machine has confirmed or reverted the change, or the time is over. */
@@ -106,13 +108,13 @@ async function overNewLogin(
       });
       if (result === 'confirmed' && up !== undefined) return { state: up };
       if (result === 'not-armed') return result;
-      if (result === 'reverted') return { isReverted: true, cause };
+      if (typeof result === 'object') return { cause, ...result };
       if (result === 'not-up') up = undefined;
     } catch (error) {
       if (!isFleetError(error)) throw error;
       cause = unreachableFailure(error);
     }
-    if (performance.now() + pauseMs > sentAt + windowMs + AFTERWARDS_MS) return { isReverted: false, cause };
+    if (performance.now() + pauseMs > sentAt + windowMs + AFTERWARDS_MS) return { cause };
     await sleep(pauseMs);
   }
 }

@@ -119,12 +119,12 @@ drop_revert() {
 }
 
 # confirm UNIT TOKEN DIGEST STATE INVOCATION: disarms the revert if the unit is still in that state and run. The lock orders
-# this and the beginning of the revert. 20: another decision has been carried out; 21: it was reverted; 22: the revert has
+# this and the beginning of the revert. 20: another decision has been carried out; 21: it was reverted, with the report; 22: the revert has
 # begun; 23: the unit is in another state
 confirm() {
   mine=$L/confirm/$1
   if [ ! -f "$mine/armed" ]; then
-    ! is_about "$mine/reverted" "$2" || return 21
+    ! is_about "$mine/reverted" "$2" || { cat -- "$mine/reverted"; return 21; }
     # The answer to an earlier confirmation was lost.
     is_about "$L/units/$1" "$2" && has "$1" "$3" || return 20
     [ ! -d "$mine" ] || drop_revert "$1"
@@ -161,16 +161,19 @@ is_in() {
 }
 
 # revert_now UNIT TOKEN BY: reverts a change that has failed, without waiting for its deadline. 20: that script has not armed
-# it; the same decision may be carried out by another process
+# it; the same decision may be carried out by another process; 21: it is reverted, with the report
 revert_now() {
   mine=$L/confirm/$1 revert=fleet-confirm@$1
-  is_about "$mine/reverted" "$2" "$3" && return
-  is_about "$mine/armed" "$2" "$3" || return 20
-  echo failed >"$mine/why"
-  S=130
-  order systemctl start -- "$revert.service"
-  unset S
-  is_about "$mine/reverted" "$2" || { echo 'the revert has not ended'; return 1; }
+  is_about "$mine/reverted" "$2" "$3" || {
+    is_about "$mine/armed" "$2" "$3" || return 20
+    echo failed >"$mine/why"
+    S=130
+    order systemctl start -- "$revert.service"
+    unset S
+    is_about "$mine/reverted" "$2" || { echo 'the revert has not ended'; return 1; }
+  }
+  cat -- "$mine/reverted"
+  return 21
 }
 
 # revert_text UNIT: the script. It needs no other file, and can be repeated after every interruption. The new text ends with

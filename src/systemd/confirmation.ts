@@ -1,12 +1,12 @@
 import { FleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
-import { type Confirmation, REVERT_CAUSES } from '../cluster/confirmation.ts';
+import { type Confirmation, REVERT_CAUSES, type RevertCause } from '../cluster/confirmation.ts';
 import { hasStarted, isFinished, type SystemdState } from '../cluster/unit-state.ts';
 import { keepTo, LIMITS, readNumber, readWord } from '../machine/limits.ts';
 import { quote } from '../ssh/shell.ts';
 import confirmShell from './confirm.sh';
 import type { Query } from './driver.ts';
-import { findSection } from './frame.ts';
+import { findSection, type Section } from './frame.ts';
 import { readStates } from './read-evidence.ts';
 import { readOwnUnitName } from './record.ts';
 import { complete, withoutComments } from './script.ts';
@@ -22,8 +22,8 @@ export type Unconfirmed = {
 /** The state of the change on the machine. */
 export type RevertState =
   | 'confirmed'
-  /** The text before is back. */
-  | 'reverted'
+  /** The text before is back, for the reason that the machine reports. */
+  | { readonly reverted: RevertCause }
   /** The revert has begun. */
   | 'reverting'
   /** The unit is not up, or in another run. */
@@ -32,12 +32,18 @@ export type RevertState =
   | 'not-armed';
 
 /** The exit statuses of `confirm` and `revert_now` in confirm.sh. */
-const STATES: ReadonlyMap<number | undefined, RevertState> = new Map([
+const STATES: ReadonlyMap<number, RevertState> = new Map([
   [20, 'not-armed'],
-  [21, 'reverted'],
   [22, 'reverting'],
   [23, 'not-up'],
 ]);
+
+/** Undefined for a failure. */
+function stateOf(section: Section | undefined): RevertState | undefined {
+  if (section?.status !== 21) return STATES.get(section?.status ?? 0);
+  const [report] = readConfirmations(section.stderr);
+  return { reverted: report?.state === 'reverted' ? report.why : 'timeout' };
+}
 
 /** The limit of a revert on request, in ms: the stop of the new text, and two reloads. */
 const REVERT_DEADLINE_MS = 200_000;
@@ -70,7 +76,7 @@ export function confirmQuery(change: Unconfirmed, state: SystemdState): Query<Re
     read: (sections, { name }) => {
       const section = findSection(sections, 'confirm');
       if (section?.status === 0) return 'confirmed';
-      const known = STATES.get(section?.status);
+      const known = stateOf(section);
       if (known !== undefined) return known;
       const said = (section ?? sections.find(({ status }) => status !== 0))?.stderr ?? '';
       throw new FleetError('remote-script', `Cannot confirm "${unit}" on machine "${name}": ${quoted(said)}`);
@@ -101,7 +107,7 @@ export function settledQuery(unit: string, settleMs: number): Query<Settled> {
   };
 }
 
-/** Reverts the change at once, and waits for it: `reverted` or `not-armed`. */
+/** Reverts the change at once, and waits for it. */
 export function revertQuery(change: Unconfirmed): Query<RevertState> {
   return {
     kind: 'revert',
@@ -112,10 +118,7 @@ export function revertQuery(change: Unconfirmed): Query<RevertState> {
         `step revert revert_now ${quote(change.unit)} ${change.token} ${quote(change.by)}`,
       ]),
     deadlineMs: REVERT_DEADLINE_MS,
-    read: (sections) => {
-      const { status } = findSection(sections, 'revert') ?? {};
-      return status === 0 ? 'reverted' : (STATES.get(status) ?? 'reverting');
-    },
+    read: (sections) => stateOf(findSection(sections, 'revert')) ?? 'reverting',
   };
 }
 

@@ -105,7 +105,7 @@ const FAILURES: { readonly [C in Failure['code']]: Extract<Failure, { code: C }>
   unconfirmed: {
     code: 'unconfirmed',
     windowMs: 30_000,
-    isReverted: true,
+    reverted: 'timeout',
     cause: { code: 'unverified' },
   },
   unreachable: { code: 'unreachable', message: 'lost', hint: undefined, mayBeDown: true },

@@ -72,7 +72,7 @@ const WORDS: {
       {
         code: 'unconfirmed',
         windowMs: 30_000,
-        isReverted: true,
+        reverted: 'failed',
         cause: { code: 'not-up', state: systemdState('failed'), detail: '', journal: ['why'] },
       },
       {
@@ -86,7 +86,6 @@ const WORDS: {
       {
         code: 'unconfirmed',
         windowMs: 30_000,
-        isReverted: false,
         cause: { code: 'unreachable', message: 'Cannot reach it', hint: 'Look', mayBeDown: true },
       },
       only(
@@ -95,8 +94,12 @@ const WORDS: {
       ),
     ],
     [
-      { code: 'unconfirmed', windowMs: 30_000, isReverted: true, cause: undefined },
+      { code: 'unconfirmed', windowMs: 30_000, reverted: 'timeout', cause: undefined },
       only('not confirmed within 30s, the machine has reverted the change'),
+    ],
+    [
+      { code: 'unconfirmed', windowMs: 30_000, reverted: 'reboot', cause: { code: 'unverified' } },
+      only('the machine rebooted before it was confirmed (Confirm=30s), and has reverted the change'),
     ],
   ],
   unknown: [
@@ -402,7 +405,7 @@ it('the hints of apply name its own options', () => {
     {
       code: 'unconfirmed',
       windowMs: 30_000,
-      isReverted: true,
+      reverted: 'failed',
       cause: { code: 'held', hash: '5d7d29e', held },
     },
   ];

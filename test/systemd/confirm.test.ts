@@ -120,7 +120,7 @@ describe.each(SHELLS)('a change to confirm, with %s', (shell) => {
     const [outcome] = await machine.change([restart(FALLEN)], { onNewLogin: gone });
     expect(outcome?.failure).toMatchObject({
       code: 'unconfirmed',
-      isReverted: true,
+      reverted: 'failed',
       windowMs: WINDOW_MS,
       cause: { code: 'not-up' },
     });
@@ -137,8 +137,20 @@ describe.each(SHELLS)('a change to confirm, with %s', (shell) => {
       machine.write(file, (machine.text(file) ?? '').replace(/^deadline=.*$/m, 'deadline=1'));
     };
     const [outcome] = await machine.change([restart()], { onNewLogin: late });
-    expect(outcome?.failure).toMatchObject({ code: 'unconfirmed', isReverted: true });
+    expect(outcome?.failure).toMatchObject({ code: 'unconfirmed', reverted: 'timeout' });
     expect(machine.text('etc', UNIT)).toBe(OLD);
+  });
+
+  it('reports that its machine has rebooted, although the operator was there all the time', async () => {
+    const machine = await withOld({ shell });
+    const reboot = async (): Promise<void> => void (await machine.revert(UNIT));
+    const [outcome] = await machine.change([restart()], { onNewLogin: reboot });
+    expect(outcome?.failure).toEqual({
+      code: 'unconfirmed',
+      windowMs: WINDOW_MS,
+      cause: undefined,
+      reverted: 'reboot',
+    });
   });
 
   it('is not confirmed before its unit is healthy, and is reverted if it is not', async () => {
@@ -149,7 +161,7 @@ describe.each(SHELLS)('a change to confirm, with %s', (shell) => {
     const [outcome] = await machine.change([{ ...change, steps }]);
     expect(outcome?.failure).toMatchObject({
       code: 'unconfirmed',
-      isReverted: true,
+      reverted: 'failed',
       cause: { code: 'unhealthy' },
     });
     expect(machine.text('etc', UNIT)).toBe(OLD);
@@ -254,7 +266,7 @@ describe('a change to confirm', () => {
     };
     expect((await machine.change([restart()], { onNewLogin: revertLater }))[0]?.failure).toMatchObject({
       code: 'unconfirmed',
-      isReverted: true,
+      reverted: 'timeout',
     });
     expect(logins).toBe(2);
     expect((await machine.observe()).confirmations).toMatchObject([{ state: 'reverted', why: 'timeout' }]);
