@@ -6,7 +6,7 @@ import type { MachinePlan } from '../plan/step.ts';
 import type { ReconcileReport } from '../reconcile/pass.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { reconcile } from '../reconcile/reconcile.ts';
-import { type MachineRef, machineRef } from './listing.ts';
+import { type HeldUnit, heldUnits, type MachineRef, machineRef } from './listing.ts';
 import { overrule, type Requested } from './overruled.ts';
 import { selectUnits } from './select-units.ts';
 import { refuseTemplate } from './set-target-state.ts';
@@ -22,6 +22,8 @@ export type RestartResult = RequestResult & {
   readonly restarted: readonly UnitOnMachine[];
   /** The copies that were not restarted, because of an earlier failure. */
   readonly left: readonly UnitOnMachine[];
+  /** The held units among them: their copies were restarted with the texts that they have. */
+  readonly held: readonly HeldUnit[];
 };
 
 /**
@@ -41,7 +43,7 @@ export async function restart(
   const problems = [...selected.problems, ...selected.units.flatMap(notLaunched)];
   const names = selected.units.filter(({ target }) => target === 'launched').map(({ name }) => name);
   if (names.length === 0)
-    return { ...requestResult(undefined, problems), waves: [], restarted: [], left: [] };
+    return { ...requestResult(undefined, problems), waves: [], restarted: [], left: [], held: [] };
   const actions = new Map(names.map((name) => [name, 'restart'] as const));
   const report = await reconcile(ports, new Set(names), { actions, maxParallel, known });
   const requested = names.map((unit): Requested => ({ unit, targets: ['launched'], text: undefined }));
@@ -49,7 +51,19 @@ export async function restart(
   const overruled = new Set(result.problems.map(({ unit }) => unit));
   const { restarted, left } = progressOf(report);
   const holds = ({ unit }: UnitOnMachine): boolean => !overruled.has(unit);
-  return { ...result, waves: report.waves, restarted: restarted.filter(holds), left: left.filter(holds) };
+  return {
+    ...result,
+    waves: report.waves,
+    restarted: restarted.filter(holds),
+    left: left.filter(holds),
+    held: heldUnits(report.snapshot).filter(({ unit }) => names.includes(unit) && !isReported(unit, result)),
+  };
+}
+
+function isReported(name: string, { results }: RequestResult): boolean {
+  return results.some(
+    ({ unit, failures }) => unit === name && failures.some(({ failure }) => failure.code === 'held'),
+  );
 }
 
 function notLaunched({ name, target }: DesiredUnit): readonly UnitProblem[] {

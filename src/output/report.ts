@@ -55,7 +55,7 @@ export function missingLines({
 }
 
 /** Units that are held for the same reason, such as the instances of a template, have one line. */
-function heldLines(held: readonly HeldUnit[]): readonly string[] {
+export function heldLines(held: readonly HeldUnit[]): readonly string[] {
   const lines = new Map<string, string[]>();
   for (const each of held) lines.set(heldText(each), [...(lines.get(heldText(each)) ?? []), each.unit]);
   return [...lines].map(([why, [first, ...more]]) => {

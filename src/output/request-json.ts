@@ -3,7 +3,7 @@ import type { Rollback } from '../operations/rollback.ts';
 import { isUnschedulable, type RequestResult, type UnitResult } from '../operations/unit-result.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import { type Continuing, failureText } from './failure.ts';
-import { machineJson, problemsJson, unreachableJson } from './json.ts';
+import { confirmationsJson, machineJson, problemsJson, unreachableJson } from './json.ts';
 import { resultOf } from './listings.ts';
 import { reasonText } from './reason.ts';
 
@@ -35,6 +35,7 @@ export function restartJson(result: RestartResult, dryRun: boolean): object {
   );
   return {
     ...requestJson(result, dryRun),
+    ...confirmationsJson(result),
     batches,
     left: result.left.map(({ unit, machine }) => ({ unit, machine: machineJson(machine) })),
   };

@@ -1,7 +1,7 @@
 import type { RestartResult } from '../operations/restart.ts';
 import { isUnschedulable, type RequestResult, type UnitResult } from '../operations/unit-result.ts';
 import { machineLabel, machineTitle } from './format.ts';
-import { planLines, type ReportLines, workLines } from './report.ts';
+import { heldLines, planLines, type ReportLines, workLines } from './report.ts';
 import { requestFailures, type UnitVerb } from './request-failures.ts';
 
 /** The result of a request for several units: lines in the format of CoreOS fleet for success, sentences for failures. */
@@ -40,6 +40,7 @@ export function restartReport(result: RestartResult): ReportLines {
   return {
     out: restarted.map(({ unit, machine }) => `Unit ${unit} restarted on ${machineLabel(machine)}`),
     err: [
+      ...heldLines(result.held),
       ...requestFailures('restart', result),
       ...left.map(
         ({ unit, machine }) =>
@@ -56,8 +57,8 @@ export function restartPreview(result: RestartResult): ReportLines {
     `Batch ${index + 1} of ${result.waves.length}`,
     ...plans.flatMap(planLines),
   ]);
-  const err = requestFailures('restart', result, true);
-  return { out: workLines(batches, err.length > 0), err };
+  const failures = requestFailures('restart', result, true);
+  return { out: workLines(batches, failures.length > 0), err: [...heldLines(result.held), ...failures] };
 }
 
 function warnings(request: RequestResult, dryRun: boolean): readonly string[] {

@@ -16,6 +16,8 @@ import type { RequestResult } from '../../src/operations/unit-result.ts';
 import { history, withReverts } from '../../src/operations/unit-texts.ts';
 import { heldText } from '../../src/output/held.ts';
 import { resultOf } from '../../src/output/listings.ts';
+import { restartJson } from '../../src/output/request-json.ts';
+import { restartPreview, restartReport } from '../../src/output/request-report.ts';
 import { statusReport } from '../../src/output/status.ts';
 import { idOf, TTL_MS } from '../support/builders.ts';
 import { FALSE, makeScene, outcome, type Scene, SLEEP } from './scene.ts';
@@ -235,6 +237,23 @@ describe('a held text', () => {
     await stop(scene.ports, [UNIT]);
     const { results } = await startIt(scene);
     expect(results[0]?.failures.map(({ failure }) => failure.code)).toEqual(['held']);
+    expect(versions(scene)).toEqual(['m1 V=1 running']);
+  });
+
+  it('is reported by a restart, which restarts the older one', async () => {
+    const scene = await withOld();
+    const result = await restart(scene.ports, [UNIT], 1);
+    const { out, err } = restartReport(result);
+    expect([out.length, err]).toEqual([
+      1,
+      [
+        expect.stringMatching(
+          /^Warning: Unit "net.service" is held: text \w{7} failed on m1: the machine has/,
+        ),
+      ],
+    ]);
+    expect(restartPreview(result).err).toEqual(err);
+    expect(restartJson(result, false)).toMatchObject({ held: [{ unit: UNIT }] });
     expect(versions(scene)).toEqual(['m1 V=1 running']);
   });
 
