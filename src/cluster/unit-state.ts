@@ -134,6 +134,14 @@ export function isUp(state: SystemdState): boolean {
   return ['active', 'reloading', 'refreshing'].includes(state.active) || isFinished(state);
 }
 
+/** In ms: after this time, a running unit counts as successfully started, even if no pass has verified its start. */
+export const STEADY_MS = 60_000;
+
+/** Since when a unit that is up has been up, epoch ms. A oneshot that has succeeded proves its text immediately. */
+export function upSince(state: SystemdState): number {
+  return isFinished(state) ? Number.NEGATIVE_INFINITY : (state.since ?? Number.POSITIVE_INFINITY);
+}
+
 /** A oneshot without RemainAfterExit= that has succeeded since the machine booted. */
 export function isFinished(state: SystemdState): boolean {
   // A unit file that systemd cannot load has no type; one without ExecStart= counts as a oneshot.
@@ -154,6 +162,11 @@ export function isFinished(state: SystemdState): boolean {
  */
 export function hasStarted(before: SystemdState, after: SystemdState): boolean {
   return isUp(after) && after.restarts === before.restarts && after.invocation === before.invocation;
+}
+
+/** Whether systemd started no process of a unit that it knows, because of a failed condition or a missing requirement. */
+export function hasNotRun({ load, active, result, exitCode }: SystemdState): boolean {
+  return load === 'loaded' && active === 'inactive' && result === 'success' && exitCode === 0;
 }
 
 /** Whether systemd has processes or jobs of the unit to stop. */

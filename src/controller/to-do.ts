@@ -1,4 +1,5 @@
 import { type ClusterSnapshot, everyUnit, readableOf } from '../cluster/snapshot.ts';
+import { provenUnits } from '../plan/held.ts';
 import { plan } from '../plan/plan.ts';
 import { rolloutsOf } from '../plan/rollout.ts';
 import type { Obstacle } from '../plan/step.ts';
@@ -35,6 +36,7 @@ export function toDo(snapshot: ClusterSnapshot): ToDo {
       'revert',
       held.machines.map(({ name }) => name),
     );
+  for (const unit of provenUnits(snapshot)) groups.add(unit, 'release', []);
   const placements = placementsOf(decisions, scope);
   const unseen = unseenOf(decisions);
   const plans = plan(snapshot, placements, { rollouts: { unseen } });

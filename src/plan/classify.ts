@@ -11,6 +11,8 @@ export type UnitOnMachine = {
   readonly observed: ObservedUnit | undefined;
   /** The unit has moved to another machine, and its current run here may finish. */
   readonly mayLinger?: boolean;
+  /** The text that it has here is held, and has failed here. */
+  readonly hasFailed?: boolean;
 };
 
 /** The difference between the wanted and the observed state. */
@@ -102,13 +104,14 @@ function runs({ observed }: UnitOnMachine): boolean {
   return observed !== undefined && isRunning(observed.state);
 }
 
-function isRecorded({ wanted, observed }: UnitOnMachine): boolean {
+/** Whether the record, the links and the drop-in are as they shall be. */
+export function isRecorded({ wanted, observed, hasFailed }: UnitOnMachine): boolean {
   const record = observed?.record;
   return (
     record?.token === wanted?.token &&
     record?.target === wanted?.target &&
     record?.digest === wanted?.digest &&
-    isLinked(wanted, observed?.links) &&
+    isLinked(wanted, observed?.links, hasFailed) &&
     isFenced(wanted, observed)
   );
 }
@@ -120,8 +123,12 @@ function isFenced(wanted: DesiredUnit | undefined, observed: ObservedUnit | unde
 }
 
 /** Aliases are not compared: the link in `fleet.target.wants/` is made last, so it proves that they were made. */
-function isLinked(wanted: DesiredUnit | undefined, links: ObservedUnit['links']): boolean {
+function isLinked(
+  wanted: DesiredUnit | undefined,
+  links: ObservedUnit['links'],
+  hasFailed: boolean | undefined,
+): boolean {
   if (wanted === undefined || links === undefined) return true;
-  const expected = linksOf(wanted).filter((link) => !isAlias(link));
+  const expected = linksOf(wanted, hasFailed).filter((link) => !isAlias(link));
   return expected.length === links.length && expected.every((link) => links.includes(link));
 }

@@ -1,24 +1,13 @@
-import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
-import type { ObservedUnit } from '../cluster/unit-state.ts';
+import {
+  type ClusterSnapshot,
+  type DesiredUnit,
+  type MachineView,
+  observedOn,
+  otherCluster,
+} from '../cluster/snapshot.ts';
+import { isUp, type ObservedUnit, STEADY_MS, upSince } from '../cluster/unit-state.ts';
+import { groupWith } from './rollout.ts';
 import { hasStep, type Obstacle, type Step } from './step.ts';
-
-/**
- * The unit as a machine shall have it. While its text is held, a copy with an older text keeps that one, and a machine
- * without a copy gets the last text that has not failed. Without such a text it is the unit itself, see {@link holdObstacle}.
- */
-export function keptOn(
-  unit: DesiredUnit | undefined,
-  observed: ObservedUnit | undefined,
-  { keptTexts = [] }: ClusterSnapshot,
-): DesiredUnit | undefined {
-  const has = observed?.record?.digest;
-  if (unit?.held === undefined || has === unit.digest) return unit;
-  const texts = keptTexts.filter(({ unit: older }) => older.name === unit.name);
-  const kept = texts.find(({ unit: older, isBase }) => (has === undefined ? isBase : older.digest === has));
-  if (kept === undefined) return unit;
-  const { text, hash, digest, placement, triggers, dependencies } = kept.unit;
-  return { ...unit, text, hash, digest, placement, triggers, dependencies };
-}
 
 /**
  * The obstacle to a change of a held unit: `kept` is what the machine shall have. A held text is not written, and not
@@ -39,4 +28,32 @@ export function holdObstacle(
     ? !hasStep({ steps }, 'stop', 'write', 'start', 'restart')
     : hasStep({ steps }, 'write') || (hasFailed && isStarted);
   return isRefused ? { code: 'held', hash: unit.hash, held, keeps } : undefined;
+}
+
+/**
+ * The held units whose text has come up without a pass, as a service with Restart= may, and is up on all of their machines.
+ * Such a hold keeps nothing back any more, and would only keep the unit down after a reboot.
+ */
+export function provenUnits(snapshot: ClusterSnapshot): readonly string[] {
+  const held = snapshot.units.filter((unit) => unit.held?.cause.kind === 'not-up');
+  const proven = held.filter((unit) => groupWith(unit, held).every((each) => isProven(each, snapshot)));
+  return proven.map(({ name }) => name);
+}
+
+function isProven({ name, digest, held }: DesiredUnit, snapshot: ClusterSnapshot): boolean {
+  const { machines, now } = snapshot;
+  // A run from before the failure proves nothing.
+  const isLong = (since: number): boolean => since > (held?.at ?? now) && now - since >= STEADY_MS;
+  const views = machines.filter(
+    (view) => view.observation !== undefined && otherCluster(view, snapshot) === undefined,
+  );
+  const copies = views.flatMap((view) => observedOn(view, name) ?? []);
+  const launched = copies.filter(({ record }) => record?.target === 'launched');
+  const isSteady = ({ record, state, ...there }: ObservedUnit): boolean =>
+    there.digest === digest && record?.digest === digest && isUp(state) && isLong(upSince(state));
+  return (
+    launched.length > 0 &&
+    launched.every(isSteady) &&
+    held?.machines.every(({ id }) => views.some((view) => view.id === id)) === true
+  );
 }

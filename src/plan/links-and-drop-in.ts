@@ -6,11 +6,15 @@ import { parseUnitName } from '../unit/unit-name.ts';
 /**
  * The links that a machine shall have to a unit, below the folder of unit files. A launched unit has those of its
  * `[Install]` section, aliases first, and last the one that starts it at boot. A fenced unit has only its aliases,
- * because only a controller starts it. Other units have none.
+ * because only a controller starts it; so has one whose text failed there (`hasFailed`), because nothing shall start it.
+ * Other units have none.
  */
-export function linksOf({ name, text, target, placement }: DesiredUnit): readonly string[] {
+export function linksOf(
+  { name, text, target, placement }: DesiredUnit,
+  hasFailed: boolean | undefined,
+): readonly string[] {
   if (target !== 'launched') return [];
-  if (placement.fence !== undefined) return installLinks(name, text).filter(isAlias);
+  if (hasFailed || placement.fence !== undefined) return installLinks(name, text).filter(isAlias);
   return [...installLinks(name, text), `fleet.target.wants/${name}`];
 }
 

@@ -1,4 +1,5 @@
 import { compareText } from '../base/text.ts';
+import { hasFailedOn, keptOn } from '../cluster/held.ts';
 import {
   type ClusterSnapshot,
   type DesiredUnit,
@@ -7,11 +8,11 @@ import {
   otherCluster,
 } from '../cluster/snapshot.ts';
 import { isOurs, type ObservedUnit } from '../cluster/unit-state.ts';
-import { classify, type UnitOnMachine } from './classify.ts';
-import { holdObstacle, keptOn } from './held.ts';
+import { classify, isRecorded, type UnitOnMachine } from './classify.ts';
+import { holdObstacle } from './held.ts';
 import { type RolloutContext, withGates } from './rollout.ts';
 import type { MachinePlan, UnitChange } from './step.ts';
-import { type Action, mayStart, obstacleFor, stepsFor, withRevert } from './steps.ts';
+import { type Action, mayStart, obstacleFor, recordSteps, stepsFor, withRevert } from './steps.ts';
 import { tiesBetween, withTies } from './ties.ts';
 
 /** Options of {@link plan}. */
@@ -49,9 +50,10 @@ export function plan(
         token: unit?.token ?? snapshot.revision,
         observed: observed.get(name),
         mayLinger: mayLinger(unit, machine, placements, snapshot),
+        hasFailed: wanted.has(name) && hasFailedOn(unit, observed.get(name), machine),
       };
       const action = actions.get(name);
-      const planned = withHold(change(name, pair, action, machine, snapshot), unit, kept, machine);
+      const planned = withHold(change(name, pair, action, machine, snapshot), unit, pair, machine);
       // A held unit can be stopped, also one that is on no machine.
       return planned === undefined || (action === 'stop' && planned.obstacle?.code === 'held')
         ? []
@@ -72,17 +74,22 @@ export function plan(
   return rollouts === undefined ? all : withGates(all, { snapshot, placements, ...rollouts });
 }
 
-/** The change, or the obstacle of a held unit. */
+/** The change, or the obstacle of a held unit. Where its text failed, its links are removed first, because systemd starts it by them. */
 function withHold(
   change: UnitChange | undefined,
   unit: DesiredUnit | undefined,
-  kept: DesiredUnit | undefined,
+  pair: UnitOnMachine,
   machine: MachineView,
 ): UnitChange | undefined {
   const obstacle =
-    change?.obstacle === undefined ? holdObstacle(unit, kept, change?.steps ?? [], machine) : undefined;
+    change?.obstacle === undefined
+      ? holdObstacle(unit, pair.wanted, change?.steps ?? [], machine)
+      : undefined;
   if (unit === undefined || obstacle === undefined) return change;
-  return { unit: unit.name, token: unit.token, steps: [], obstacle };
+  const { name, token } = unit;
+  return pair.hasFailed && !isRecorded(pair)
+    ? { unit: name, token, steps: recordSteps(pair), obstacle: undefined }
+    : { unit: name, token, steps: [], obstacle };
 }
 
 /** The machines that answered and do not belong to another cluster, which is never changed. */

@@ -136,7 +136,8 @@ function copiesOf(
     return [...states, ...silent.map((machine) => lostCopy(unit, machine))];
   }
   const [first] = states;
-  if (first === undefined) return [lostCopy(unit, '')];
+  // A new instance that fits on no machine is no copy yet.
+  if (first === undefined) return ids.length === 0 ? [] : [lostCopy(unit, '')];
   const some = (is: (state: CopyState) => boolean): boolean => states.some(is);
   return [
     {

@@ -140,9 +140,10 @@ function writeStep({ wanted, observed }: UnitOnMachine, machine: MachineView): S
   return { kind: 'write', text: wanted?.text ?? '', ...alteredBy(observed), under };
 }
 
-function recordSteps({ wanted }: UnitOnMachine): readonly Step[] {
+export function recordSteps({ wanted, hasFailed }: UnitOnMachine): readonly Step[] {
   if (wanted === undefined) return [];
-  return [{ kind: 'record', record: recordOf(wanted), links: linksOf(wanted), ...fenceOf(wanted) }];
+  const links = linksOf(wanted, hasFailed);
+  return [{ kind: 'record', record: recordOf(wanted), links, ...fenceOf(wanted) }];
 }
 
 /** How the file on the machine differs from its record. */

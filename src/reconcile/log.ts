@@ -55,9 +55,11 @@ export function logOutcomes(
   const reported = outcomes.length === 0 ? new Map<string, Failure>() : lastFailures(registry);
   return log(
     outcomes.flatMap(({ unit, machine, failure, triggered }): readonly LoggedEvent[] => {
-      if (triggered !== undefined || (failure !== undefined && HAS_OWN_EVENT.has(failure.code))) return [];
+      // A copy with an older text is as it should be.
+      const isDone = failure === undefined || (failure.code === 'held' && failure.keeps);
+      if (triggered !== undefined || !(isDone || !HAS_OWN_EVENT.has(failure.code))) return [];
       const before = reported.get(`${machine} ${unit}`);
-      if (failure === undefined) {
+      if (isDone) {
         if (before !== undefined) return [{ kind: 'recovered', unit, machine }];
         return isRestarted(unit) ? [{ kind: 'restart', unit, machine }] : [];
       }

@@ -38,19 +38,25 @@ export async function reconcile(
   options: PassOptions = {},
 ): Promise<ReconcileReport> {
   const report = only === 'everything' ? undefined : await ports.controller?.(only, options);
-  return report ?? withRestored(ports, await runPass(ports, only, options), options.signal);
+  return report ?? withHolds(ports, await runPass(ports, only, options), options.signal);
 }
 
-/** Brings restored texts to their machines at once. The copies that failed are down, so that they come first. */
-async function withRestored(
+/** A report, and the units that were held because of it, or whose hold has ended. */
+type Held = { readonly report: ReconcileReport; readonly held: ReadonlySet<string> };
+
+/**
+ * Carries out the holds of a pass at once: restored texts come to their machines, where the copies that failed are down, so
+ * that they come first; and no machine starts a text at boot that has failed there.
+ */
+async function withHolds(
   ports: Ports,
-  report: ReconcileReport,
+  { report, held }: Held,
   signal: AbortSignal | undefined,
 ): Promise<ReconcileReport> {
-  const names = (report.restored ?? []).map(({ unit }) => unit);
-  if (names.length === 0) return report;
-  const { outcomes } = await runPass(ports, new Set(names), { signal });
-  const failed = outcomes.filter(({ failure }) => failure !== undefined);
+  if (held.size === 0) return report;
+  const names = new Set(report.restored?.map(({ unit }) => unit));
+  const { outcomes } = (await runPass(ports, held, { signal })).report;
+  const failed = outcomes.filter(({ unit, failure }) => names.has(unit) && failure !== undefined);
   const isBack = (unit: string): boolean => !signal?.aborted && failed.every((each) => each.unit !== unit);
   const restored = report.restored?.map((each) => ({ ...each, isBack: isBack(each.unit) }));
   return { ...report, outcomes: [...report.outcomes, ...failed], restored };
@@ -60,7 +66,7 @@ async function runPass(
   ports: Ports,
   only: ReadonlySet<string> | 'everything',
   { actions = new Map(), maxParallel, limits, drain, known: given, signal }: PassOptions,
-): Promise<ReconcileReport> {
+): Promise<Held> {
   const { emit, clock } = ports;
   const begun = clock.now();
   emit({ kind: 'pass-begun', scope: only });
@@ -101,16 +107,18 @@ async function runPass(
     const outcomes = [...done, ...unreached(meant, snapshot, emit)];
     const waves = order.filter(({ isCheck }) => !isCheck).map((each) => each.plans);
     const pass = { snapshot, decisions: meant, plans: waves.flat(), outcomes };
-    const logged = logOutcomes(outcomes, known, (unit) => actions.get(unit) === 'restart');
-    const { restored, settled } = await settle(ports.registry, pass, known, logged, { rollouts, limits });
+    const reported = reportedOutcomes(pass);
+    const logged = logOutcomes(reported, known, (unit) => actions.get(unit) === 'restart');
+    const { held, restored, settled } = await settle(ports.registry, pass, known, logged, {
+      rollouts,
+      limits,
+    });
     const failures = outcomes.filter(({ failure }) => failure !== undefined).length;
     emit({ kind: 'pass-done', failures, ms: clock.now() - begun });
-    const reported = { ...pass, waves, outcomes: reportedOutcomes(pass) };
-    if (restored.length === 0) return { ...reported, settled };
-    return {
-      ...reported,
-      restored: restored.map(({ name: unit, hash }) => ({ unit, hash, isBack: false })),
-    };
+    const report = { ...pass, waves, outcomes: reported };
+    if (held.size === 0) return { report: { ...report, settled }, held };
+    const back = restored.map(({ name: unit, hash }) => ({ unit, hash, isBack: false }));
+    return { report: { ...report, ...(back.length > 0 && { restored: back }) }, held };
   } finally {
     for (const session of sessions.values()) session.close();
   }

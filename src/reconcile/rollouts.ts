@@ -1,5 +1,6 @@
 import type { Failure, UnitOutcome } from '../cluster/failure.ts';
 import type { ClusterSnapshot, DesiredUnit, Held, HeldCause } from '../cluster/snapshot.ts';
+import { hasNotRun, isUp } from '../cluster/unit-state.ts';
 import { groupWith, type Rollout, type RolloutLimits } from '../plan/rollout.ts';
 import { hasStep, type MachinePlan, type Wave } from '../plan/step.ts';
 import type { Edit } from '../registry/edit.ts';
@@ -92,8 +93,9 @@ type FailedText = { readonly unit: DesiredUnit; readonly held: Held; readonly po
 
 /**
  * The units to hold: those with a text of a rollout that failed in the pass, with a text that a machine has reverted, and with
- * a text that never was good although an earlier text of the unit was. Any other first start of a unit is not held, so that
- * passes try it again. All instances that follow the template are held with the one that failed.
+ * a text that failed in its first start. A text that has been up before, and that systemd did not run because of a condition
+ * or a dependency, is not held, so that passes try it again. All instances that follow the template are held with the one
+ * that failed.
  */
 export function failedTexts(
   pass: Pass,
@@ -106,12 +108,12 @@ export function failedTexts(
     const known = unit.held;
     // A held text may fail on a machine where its start was not verified before.
     if (known?.machines.some(({ id }) => held.machines.some((machine) => machine.id === id))) continue;
-    const isFirst = known === undefined && rollout === undefined && !isReverted;
-    if (isFirst && (unit.target !== 'launched' || !replacesGood(unit, view))) continue;
-    const policy =
-      known === undefined
-        ? (rollout?.onFailure ?? limits?.onFailure ?? unit.placement.onFailedUpdate ?? 'stop')
-        : 'stop';
+    const isLone = known === undefined && rollout === undefined && !isReverted;
+    if (isLone && !isFirstFailure(unit, held, view)) continue;
+    const isReplaced = known === undefined && (!isLone || replacesGood(unit, view));
+    const policy = isReplaced
+      ? (rollout?.onFailure ?? limits?.onFailure ?? unit.placement.onFailedUpdate ?? 'stop')
+      : 'stop';
     for (const each of groupWith(unit, view.units.values())) {
       const before = found.get(each.name)?.held ?? each.held;
       const machines = [...(before?.machines ?? []), ...held.machines];
@@ -147,10 +149,7 @@ function revertsOf({ snapshot, decisions }: Pass, view: RegistryView): readonly 
   });
 }
 
-/**
- * The edits that hold texts, and those that restore the old texts of units with the policy `revert`. A text that was reverted
- * and replaced since is held if the unit gets it again.
- */
+/** The edits that hold texts. A text that was reverted and replaced since is held if the unit gets it again. */
 export function holdEdits(
   { snapshot }: Pass,
   failed: readonly FailedText[],
@@ -165,7 +164,6 @@ export function holdEdits(
     ...failed.map(
       ({ unit, held }): Edit => ({ kind: 'hold-text', unit: unit.name, digest: unit.digest, held }),
     ),
-    ...restoredUnits(failed, view).map((unit): Edit => ({ kind: 'put-unit', unit })),
   ];
 }
 
@@ -198,17 +196,22 @@ function hasReturned({ name, digest }: DesiredUnit, view: RegistryView): boolean
   return view.verdicts(name)[replaced]?.kind === 'failed';
 }
 
+/** Whether a launched unit has failed in the first start of its text. Each text that was started has a verdict. */
+function isFirstFailure({ name, digest, target }: DesiredUnit, { cause }: Held, view: RegistryView): boolean {
+  const isUntried = view.verdicts(name)[digest] === undefined;
+  return target === 'launched' && isUntried && !(cause.kind === 'not-up' && hasNotRun(cause.state));
+}
+
 function replacesGood({ name, digest }: DesiredUnit, view: RegistryView): boolean {
   const verdicts = view.verdicts(name);
-  const isGood = (text: string): boolean => verdicts[text]?.kind === 'good';
-  return (
-    !isGood(digest) && view.history(name).some((entry) => entry.digest !== digest && isGood(entry.digest))
-  );
+  return view
+    .history(name)
+    .some((entry) => entry.digest !== digest && verdicts[entry.digest]?.kind === 'good');
 }
 
 /**
- * The outcomes as they are reported: a copy that was started with an older text, because that of the registry is held, is not
- * as requested.
+ * The outcomes as they are reported: a copy of a held unit that was started with an older text, or that stays down, is not as
+ * requested.
  */
 export function reportedOutcomes(pass: Pass): readonly UnitOutcome[] {
   const { snapshot, plans, outcomes } = pass;
@@ -222,9 +225,12 @@ export function reportedOutcomes(pass: Pass): readonly UnitOutcome[] {
   return outcomes.map((outcome) => {
     const unit = held.get(outcome.unit);
     const digest = texts.get(`${outcome.machine} ${outcome.unit}`);
-    if (outcome.failure !== undefined || unit?.held === undefined || digest === undefined) return outcome;
-    if (digest === unit.digest) return outcome;
-    return { ...outcome, failure: { code: 'held', hash: unit.hash, held: unit.held, keeps: true } };
+    if (outcome.failure !== undefined || unit?.held === undefined) return outcome;
+    const { state } = outcome;
+    const keeps = digest !== undefined && digest !== unit.digest;
+    const isDown = unit.target === 'launched' && state !== undefined && !isUp(state);
+    if (!keeps && !isDown) return outcome;
+    return { ...outcome, failure: { code: 'held', hash: unit.hash, held: unit.held, keeps } };
   });
 }
 

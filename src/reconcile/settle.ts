@@ -1,5 +1,6 @@
 import type { UnitOutcome } from '../cluster/failure.ts';
 import { type ClusterSnapshot, type DesiredUnit, machineNameOf } from '../cluster/snapshot.ts';
+import { provenUnits } from '../plan/held.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -13,7 +14,8 @@ type Move = Extract<Decision, { kind: 'move' }>;
 /**
  * Stores the results of a pass: removed units lose their assignment, and so do units that their new machine refused because
  * it has a foreign unit of that name; failed moves are reverted, new verdicts on texts and the edits `logged` are added, and failed texts are held.
- * Resolves with the units that have their old text again, and the registry afterwards if something was stored.
+ * Resolves with the units that are not as they shall be, because they were held or their hold has ended, those that have their old text again, and the registry
+ * afterwards if something was stored.
  * `known` is the view of the pass's decision.
  */
 export async function settle(
@@ -22,7 +24,11 @@ export async function settle(
   known: RegistryView,
   logged: readonly Edit[],
   rollouts: RolloutsOfPass,
-): Promise<{ readonly restored: readonly DesiredUnit[]; readonly settled?: RegistryView }> {
+): Promise<{
+  readonly held: ReadonlySet<string>;
+  readonly restored: readonly DesiredUnit[];
+  readonly settled?: RegistryView;
+}> {
   const { snapshot, decisions, plans, outcomes } = pass;
   const failed = new Set(outcomes.filter(({ failure }) => failure !== undefined).map(({ unit }) => unit));
   const foreign = new Set(
@@ -32,22 +38,44 @@ export async function settle(
     ({ kind, unit }) => (kind === 'release' && !failed.has(unit)) || (kind === 'place' && foreign.has(unit)),
   );
   const returning = failedMoves(plans, decisions, snapshot, outcomes);
-  const judged = (view: RegistryView): readonly Edit[] => [
-    ...verdicts(pass, view),
-    ...holdEdits(pass, failedTexts(pass, rollouts, view), view),
-  ];
-  if (gone.length + returning.length + judged(known).length + logged.length === 0) return { restored: [] };
-  let restored: readonly DesiredUnit[] = [];
+  const resultsIn = (view: RegistryView) => {
+    const texts = failedTexts(pass, rollouts, view);
+    const proven = provenIn(pass, view);
+    const returns = revertMoves(returning, snapshot, view);
+    // A unit that moved because of its new text is back on its old machine.
+    const homes = new Map(
+      returns.flatMap((edit) => (edit.kind === 'put-unit' ? [[edit.unit.name, edit.unit.machine]] : [])),
+    );
+    const restored = restoredUnits(texts, view).map((unit) =>
+      homes.has(unit.name) ? { ...unit, machine: homes.get(unit.name) } : unit,
+    );
+    const releases = proven.map((unit): Edit => ({ kind: 'release-text', unit }));
+    const judged = [...releases, ...verdicts(pass, view), ...holdEdits(pass, texts, view)];
+    const edits = [...returns, ...judged, ...restored.map((unit): Edit => ({ kind: 'put-unit', unit }))];
+    return { texts, proven, restored, edits };
+  };
+  if (gone.length + returning.length + resultsIn(known).edits.length + logged.length === 0)
+    return { held: new Set(), restored: [] };
+  let results = resultsIn(known);
   const settled = await registry.update((view) => {
-    restored = restoredUnits(failedTexts(pass, rollouts, view), view);
-    return [
-      ...logged,
-      ...release(gone, snapshot, view),
-      ...revertMoves(returning, snapshot, view),
-      ...judged(view),
-    ];
+    results = resultsIn(view);
+    return [...logged, ...release(gone, snapshot, view), ...results.edits];
   });
-  return { restored, settled };
+  const { texts, proven, restored } = results;
+  // With Confirm=, the machine has restored what was there before.
+  const left = texts.filter(({ unit }) => unit.placement.confirmMs === undefined);
+  const names = [...left.map(({ unit }) => unit), ...restored].map(({ name }) => name);
+  return { held: new Set([...names, ...proven]), restored, settled };
+}
+
+/** The units of the pass whose hold ends, because their text is up everywhere. */
+function provenIn({ snapshot, decisions }: Pass, view: RegistryView): readonly string[] {
+  const decided = new Map(snapshot.units.map(({ name, token }) => [name, token]));
+  const scope = new Set(decisions.map(({ unit }) => unit));
+  return provenUnits(snapshot).filter((name) => {
+    const unit = view.units.get(name);
+    return scope.has(name) && unit?.held !== undefined && unit.token === decided.get(name);
+  });
 }
 
 /**

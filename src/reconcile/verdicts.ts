@@ -1,6 +1,6 @@
 import type { UnitOutcome } from '../cluster/failure.ts';
 import { type ClusterSnapshot, observedOn, otherCluster } from '../cluster/snapshot.ts';
-import { isFinished, isUnknown, isUp, type ObservedUnit } from '../cluster/unit-state.ts';
+import { isUnknown, isUp, STEADY_MS, upSince } from '../cluster/unit-state.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { RegistryView } from '../registry/view.ts';
@@ -24,9 +24,6 @@ type Judgement = {
   readonly verdict: 'good' | 'failed';
   readonly since?: number;
 };
-
-/** In ms: after this time, a running unit counts as successfully started, even if no pass has verified its start. */
-const STEADY_MS = 60_000;
 
 /**
  * The new verdicts of a pass. A text is `good` if a start with it was verified, and `failed` if it did not come up. A text
@@ -55,13 +52,8 @@ function upBefore(snapshot: ClusterSnapshot, scope: ReadonlySet<string>): readon
   return units.flatMap(({ name: unit, record, digest, state }): readonly Judgement[] => {
     const isIts = record?.target === 'launched' && record.digest === digest;
     if (!scope.has(unit) || digest === undefined || !isIts || !isUp(state)) return [];
-    return [{ unit, digest, verdict: 'good', since: sinceOf(state) }];
+    return [{ unit, digest, verdict: 'good', since: upSince(state) }];
   });
-}
-
-/** A oneshot that has succeeded proves its text immediately. */
-function sinceOf(state: ObservedUnit['state']): number {
-  return isFinished(state) ? Number.NEGATIVE_INFINITY : (state.since ?? Number.POSITIVE_INFINITY);
 }
 
 /** Between two failures a unit can be up for a moment, and on one machine while it fails on another. */

@@ -1,4 +1,5 @@
 import { compareText } from '../base/text.ts';
+import { hasFailedOn, keptOn } from '../cluster/held.ts';
 import type { Reason, Rejection } from '../cluster/reason.ts';
 import {
   type ClusterSnapshot,
@@ -54,36 +55,16 @@ function decide(context: Context, classes: EquivalenceClasses): Decision {
 
 function decideGlobal(context: Context): Decision {
   const { feasible, rejected } = feasibleMachines(context);
-  const isHeld = context.unit.held !== undefined;
-  const kept = isHeld
-    ? context.snapshot.machines.filter((machine) => keepsOlder({ ...context, machine }))
-    : [];
-  const machines = new Set([...feasible, ...kept].flatMap((machine) => machine.id ?? []));
-  const names = new Set(kept.map(({ machine }) => machine.name));
-  return {
-    kind: 'global',
-    unit: context.unit.name,
-    machines: [...machines].sort(compareText),
-    rejected: rejected.filter(({ machine }) => !names.has(machine)),
-  };
-}
-
-/** Whether the copy there keeps its older text, because the new one is held. Only the placement of its text counts. */
-function keepsOlder(candidate: Candidate): boolean {
-  const { unit, machine, snapshot } = candidate;
-  const digest = observedOn(machine, unit.name)?.record?.digest;
-  if (digest === undefined || digest === unit.digest) return false;
-  const older = snapshot.keptTexts?.find(
-    (kept) => kept.unit.name === unit.name && kept.unit.digest === digest,
-  );
-  return older !== undefined && firstViolation({ ...candidate, unit: older.unit }) === undefined;
+  const machines = new Set(feasible.flatMap((machine) => machine.id ?? []));
+  return { kind: 'global', unit: context.unit.name, machines: [...machines].sort(compareText), rejected };
 }
 
 function place(context: Context, classes: EquivalenceClasses): Decision {
   const { unit } = context;
-  const { best, rejected } = classes.has(unit)
-    ? classes.choose(unit, () => feasibleMachines(context))
-    : choose(context);
+  const { best, rejected } =
+    unit.held === undefined && classes.has(unit)
+      ? classes.choose(unit, () => feasibleMachines(context))
+      : choose(context);
   return best?.id === undefined
     ? { kind: 'unschedulable', unit: unit.name, rejected }
     : { kind: 'place', unit: unit.name, machine: best.id, rejected };
@@ -93,7 +74,7 @@ function place(context: Context, classes: EquivalenceClasses): Decision {
  * A unit leaves its machine only if another machine is feasible. Without one, it keeps running in spite of a violation or
  * an unreachable machine. A machine that may be down has `agentTtlMs` to come back. If more than half of the machines are
  * unreachable at once, the observer counts as cut off, and no unit moves. A fenced unit also stays while it may still run
- * there. Only a replaced unit leaves its machine without another one.
+ * there. Only a replaced unit leaves its machine without another one. A held unit goes only where it can be started.
  */
 function keepOrMove(context: Context, from: MachineId): Decision {
   const { unit, snapshot } = context;
@@ -102,8 +83,13 @@ function keepOrMove(context: Context, from: MachineId): Decision {
   if (because === undefined || isCutOff(snapshot)) return keep;
   const isLost = because.code === 'machine-silent';
   if (isLost && (!because.mayBeDown || because.silentMs < snapshot.agentTtlMs)) return keep;
-  const { best, rejected } = choose(isLost ? { ...context, snapshot: steadyOf(snapshot) } : context);
-  if (best === undefined && because.code === 'replaced')
+  const { best, rejected } = choose({
+    ...context,
+    snapshot: isLost ? steadyOf(snapshot) : snapshot,
+    moves: true,
+  });
+  // An older text of a held unit runs here.
+  if (best === undefined && because.code === 'replaced' && unit.held === undefined)
     return { kind: 'unschedulable', unit: unit.name, from, rejected };
   if (best?.id === undefined) {
     const held = rejected.find(({ reason }) => reason.code === 'lease-may-hold');
@@ -121,8 +107,7 @@ function steadyOf(snapshot: ClusterSnapshot): ClusterSnapshot {
 function reasonToLeave(context: Context, from: MachineId): Reason | undefined {
   const machine = context.workload.view(from);
   if (machine === undefined) return { code: 'machine-removed', machine: from };
-  const { unit, workload, snapshot } = context;
-  const reasons = violations({ unit, workload, snapshot, machine }).filter(mustLeave);
+  const reasons = violations(asKept({ ...context, machine })).filter(mustLeave);
   return reasons.find(({ code }) => code === 'machine-silent') ?? reasons[0];
 }
 
@@ -164,20 +149,42 @@ export function isCutOff({ machines, cutOff }: Pick<ClusterSnapshot, 'machines' 
   return count > asked.length * cutOff;
 }
 
-function choose(context: Context): Choice {
+function choose(context: Context & { readonly moves?: true }): Choice {
   const { feasible, rejected } = feasibleMachines(context);
   return { best: context.workload.best(context.unit, feasible), rejected };
 }
 
-function feasibleMachines({ unit, workload, snapshot }: Context): Feasibility {
+/** With `moves`, machines on which no pass would start the unit are left out. */
+function feasibleMachines({
+  unit,
+  workload,
+  snapshot,
+  moves,
+}: Context & { readonly moves?: true }): Feasibility {
   const feasible: MachineView[] = [];
   const rejected: Rejection[] = [];
   for (const machine of snapshot.machines) {
-    const reason = firstViolation({ unit, workload, snapshot, machine });
+    const candidate = asKept({ unit, workload, snapshot, machine });
+    if (moves && candidate.unit === unit && isRefused(candidate)) continue;
+    const reason = firstViolation(candidate);
     if (reason === undefined) feasible.push(machine);
     else rejected.push({ machine: machine.machine.name, reason });
   }
   return { feasible, rejected: rejected.toSorted((a, b) => compareText(a.machine, b.machine)) };
+}
+
+/** The candidate with the text that the machine has or would get: an older one while that of the unit is held. */
+function asKept(candidate: Candidate): Candidate {
+  const { unit, machine, snapshot } = candidate;
+  if (unit.held === undefined) return candidate;
+  return { ...candidate, unit: keptOn(unit, observedOn(machine, unit.name), snapshot) ?? unit };
+}
+
+/** A held text is neither put on further machines, nor started where it failed. */
+function isRefused({ unit, machine }: Candidate): boolean {
+  const observed = observedOn(machine, unit.name);
+  const isThere = observed?.record?.digest === unit.digest;
+  return unit.held !== undefined && (!isThere || hasFailedOn(unit, observed, machine));
 }
 
 /** The units in `scope`, each after the units whose machine it must share; the members of a cycle keep their order. */

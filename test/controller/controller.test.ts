@@ -157,7 +157,7 @@ describe('a controller', () => {
 
   it('tries a unit that cannot start again later, and later still', async () => {
     const house = new House(['m1']);
-    const text = '[Service]\nExecStart=/bin/false\n';
+    const text = '[Unit]\nConditionPathExists=/nowhere\n[Service]\nExecStart=/bin/true\n';
     const { hash, digest } = desiredUnit('a.service', '', { text });
     const unit = { name: 'a.service', text, hash, digest, target: 'launched', machine: undefined } as const;
     await house.registry.update(() => [{ kind: 'put-unit', unit }]);

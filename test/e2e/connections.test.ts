@@ -24,10 +24,9 @@ onMachines('the number of SSH connections and sessions', () => {
     ['load web@1 web@2 web@3 web@4 agent'],
     ['start web@1 web@2 web@3 web@4 agent'],
     ['start web@1 web@2 web@3 web@4 agent'],
-    ['start dies'],
     ['stop web@1 agent'],
     ['unload web@1 agent'],
-    ['destroy web@1 web@2 web@3 web@4 agent dies'],
+    ['destroy web@1 web@2 web@3 web@4 agent'],
     ['apply units --yes'],
     ['plan units'],
   ])('is one on each machine for: %s', async (command) => {
@@ -35,6 +34,14 @@ onMachines('the number of SSH connections and sessions', () => {
     await operator.fleetctl(...command.split(' '));
     expect(await logins()).toEqual(
       before.map(({ connections, sessions }) => ({ connections: connections + 1, sessions: sessions + 1 })),
+    );
+  });
+
+  it('is one on each machine for a start that fails, after which its text is held in a second session', async () => {
+    const before = await logins();
+    await operator.fleetctl('start', 'dies');
+    expect(await logins()).toEqual(
+      before.map(({ connections, sessions }) => ({ connections: connections + 1, sessions: sessions + 2 })),
     );
   });
 

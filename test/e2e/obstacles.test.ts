@@ -81,13 +81,18 @@ onMachines('a drop-in that fleet did not write', () => {
 onMachines('a failed start', () => {
   const operator = createOperator({ machines: ['k1'] });
 
-  it('prints the journal of that start only', async () => {
+  it('prints the journal of that start only, and is not tried again without --retry', async () => {
     operator.write('bad.service', service("ExecStart=/bin/sh -c 'echo run $$(cat /run/n); exit 1'"));
     for (const run of ['1', '2']) {
       await inside('k1', `echo ${run} >/run/n`);
-      const { status, stderr } = await operator.fleetctl('start', 'bad');
+      const { status, stderr } = await operator.fleetctl('start', '--retry', 'bad');
       expect([status, stderr.match(/run \d/g)]).toEqual([1, [`run ${run}`]]);
     }
+    const run = 'systemctl show -P InvocationID bad';
+    const before = await inside('k1', run);
+    for (const command of [['start', 'bad'], ['reconcile']])
+      expect((await operator.fleetctl(...command)).stderr).toContain('failed on k1: exit status 1');
+    expect(await inside('k1', run)).toBe(before);
   });
 });
 

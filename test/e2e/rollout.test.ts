@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { inside, insideAll, MACHINES, onMachines, SUBNET, until } from '../support/cluster.ts';
+import { cluster, inside, insideAll, MACHINES, onMachines, SUBNET, until } from '../support/cluster.ts';
 import { fleetdStarter } from './fleetd.ts';
 import { createOperator, type Launched, service } from './operator.ts';
 
@@ -42,6 +42,9 @@ onMachines('a new text of a global unit', () => {
     expect((await operator.fleetctl('reconcile')).stderr).toContain('held: text');
     expect((await operator.fleetctl('start', '--replace', 'agent')).status).toBe(1);
     expect((await invocations()).slice(1)).toEqual(before.slice(1));
+    await cluster('reboot', 'k1');
+    await until('k1', 'systemctl is-active multi-user.target');
+    expect((await invocations())[0]).toBe('\n');
   });
 
   it('replaces the one that failed, and is completed by fleetd if the command is killed', async () => {

@@ -22,7 +22,8 @@ function observedAs(unit: DesiredUnit, copy: Copy) {
   if (copy === undefined) return [];
   const [text, state] = copy;
   const digest = text === 'new' ? unit.digest : OLD;
-  const links = [`fleet.target.wants/${unit.name}`];
+  // systemd shall not start a held text where it failed.
+  const links = unit.held !== undefined && copy === BROKEN ? [] : [`fleet.target.wants/${unit.name}`];
   return [
     observedUnit(unit, { state: systemdState(state), digest, links, record: recordOf(unit, { digest }) }),
   ];
@@ -160,6 +161,15 @@ describe('a held text', () => {
 
   it('goes nowhere, and is not started again where it failed', () => {
     expect(waves(heldWith([BROKEN, UP, UP]))).toEqual(['m1 held, m2 held, m3 held']);
+  });
+
+  it('is not started by systemd where it failed', () => {
+    const unlinked = ['m1 record', 'm2 held'];
+    expect(waves(heldWith([['new', 'failed'], UP]))).toEqual([unlinked.join(', ')]);
+    expect(waves(heldWith([['new', 'running'], UP]))).toEqual([unlinked.join(', ')]);
+    const plans = plan(heldWith([['new', 'failed']]), new Map([['g.service', [idOf('m1')]]]));
+    const [{ steps = [] } = {}] = plans.flatMap(({ changes }) => changes);
+    expect(steps).toEqual([expect.objectContaining({ kind: 'record', links: [] })]);
   });
 
   it('is started again where it has been up', () => {

@@ -112,6 +112,7 @@ describe('a text', () => {
     await scene.pass(NAME);
     expect(await known(scene)).toEqual(['failed']);
     failing.clear();
+    await scene.registry.update(() => [{ kind: 'release-text', unit: NAME }]);
     await scene.pass(NAME);
     expect(await known(scene)).toEqual(['good']);
     scene.driver.of('m2').units.delete(NAME);

@@ -157,6 +157,11 @@ export class RolloutWorld {
     );
   }
 
+  /** Reboots the machines of copies, by the keys of {@link runs}. */
+  reboot(keys: readonly string[]): void {
+    for (const { unit, sim } of this.copies()) if (keys.includes(`${sim.machine.name} ${unit}`)) sim.reboot();
+  }
+
   withText(word: string): readonly string[] {
     const copies = this.copies().filter(({ unit, sim }) => sim.units.get(unit)?.text?.includes(word));
     return copies.map(({ unit, sim }) => `${sim.machine.name} ${unit}`);

@@ -70,6 +70,10 @@ describe('a rollout that is interrupted at any point, and continued by other pro
       const runs = world.runs();
       for (let pass = 0; pass < 3; pass++) await world.pass();
       expect(world.runs(), `seed ${seed}: no pass starts it again`).toEqual(runs);
+      world.reboot(bad);
+      await world.pass();
+      const started = world.runs().filter(({ key, run }) => bad.includes(key) && run !== 0);
+      expect(started, `seed ${seed}: no boot starts it again`).toEqual([]);
       const old = world.copies().find(({ unit, sim }) => !bad.includes(`${sim.machine.name} ${unit}`));
       const there = old?.sim.units.get(old.unit);
       if (there !== undefined) {

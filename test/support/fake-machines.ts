@@ -35,6 +35,7 @@ export type FakeUnit = {
   record: UnitRecord | undefined;
   state: SystemdState;
   fence?: string | undefined;
+  links?: readonly string[];
 };
 
 /** A machine on which all is well. */
@@ -110,7 +111,8 @@ export class FakeMachine {
         const digest = digests && unit !== undefined && text !== undefined ? sha256(text) : undefined;
         const state = unit?.state ?? systemdState('unknown');
         const fence = unit?.fence === undefined ? {} : { fence: sha256(unit.fence) };
-        return { name, state, record: unit?.record, digest, ...fence };
+        const links = unit?.links === undefined ? {} : { links: unit.links };
+        return { name, state, record: unit?.record, digest, ...fence, ...links };
       }),
     };
   }
@@ -199,6 +201,7 @@ export class FakeMachine {
           throw new Error(`${unit} is noted with a text that is not there`);
         here.record = step.record;
         here.fence = step.fence;
+        here.links = step.links;
         this.confirmations.delete(unit);
         break;
       case 'start':
@@ -237,11 +240,12 @@ function stopped(state: SystemdState): SystemdState {
   return isRunning(state) ? { ...state, active: 'inactive', sub: 'dead', result: 'success' } : state;
 }
 
-/** The outcome of a unit that is started, by its text: /bin/false fails, a oneshot finishes, a timer waits. */
+/** The outcome of a unit that is started, by its text: /bin/false fails, a oneshot finishes, a timer waits, a condition fails. */
 function started(unit: string, text: string, invocation: string, before: SystemdState): SystemdState {
   if (isUp(before) && before.active === 'active') return before;
   const changes = { invocation, fragment: `/etc/systemd/system/${unit}` };
   if (text.includes('ExecStart=/bin/false')) return systemdState('failed', changes);
+  if (text.includes('ConditionPathExists=/nowhere')) return systemdState('dead', changes);
   if (text.includes('Type=oneshot')) return systemdState('finished', changes);
   return systemdState(unit.endsWith('.service') ? 'running' : 'waiting', changes);
 }

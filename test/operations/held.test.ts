@@ -1,0 +1,243 @@
+import { describe, expect, it } from 'vitest';
+import { toDo } from '../../src/controller/to-do.ts';
+import { observeCluster } from '../../src/operations/observe-cluster.ts';
+import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
+import { start } from '../../src/operations/set-target-state.ts';
+import type { RequestResult } from '../../src/operations/unit-result.ts';
+import { history } from '../../src/operations/unit-texts.ts';
+import { resultOf } from '../../src/output/listings.ts';
+import { UNKNOWN_MACHINE } from '../../src/registry/edit.ts';
+import { idOf, NOW, systemdState } from '../support/builders.ts';
+import { FALSE, makeScene, outcome, type Scene, SLEEP } from './scene.ts';
+
+const UNIT = 'web.service';
+const BOOT = `fleet.target.wants/${UNIT}`;
+
+const startIt = (scene: Scene, options: object = {}): Promise<RequestResult> =>
+  start(scene.ports, { units: [UNIT], cwd: scene.cwd, replace: false, ...options });
+
+const heldOn = async ({ ports }: Scene): Promise<readonly string[] | undefined> =>
+  (await ports.registry.load()).units.get(UNIT)?.held?.machines.map(({ name }) => name);
+
+const startsOn = ({ machines }: Scene, name = 'm1'): number =>
+  machines.of(name).log.filter((line) => line === `start ${UNIT}`).length;
+
+const linksOn = ({ machines }: Scene, name = 'm1'): readonly string[] | undefined =>
+  machines.of(name).units.get(UNIT)?.links;
+
+function put(
+  scene: Scene,
+  machine: string,
+  state: Parameters<typeof systemdState>[0],
+  since = NOW + 1,
+): void {
+  const there = scene.machines.of(machine).units.get(UNIT);
+  if (there === undefined) throw new Error(`${UNIT} is not on ${machine}`);
+  there.state = systemdState(state, { since, invocation: 'another', fragment: there.state.fragment });
+}
+
+/** A unit with that text, after its first start. */
+async function started(text: string, names: readonly string[] = ['m1']): Promise<Scene> {
+  const scene = await makeScene(Object.fromEntries(names.map((name) => [name, {}])));
+  await scene.write(UNIT, text);
+  await startIt(scene);
+  return scene;
+}
+
+describe('a first text', () => {
+  it('that fails is not started again by a pass, by start or by systemd, until --retry or another text', async () => {
+    const scene = await started(FALSE);
+    expect([await heldOn(scene), linksOn(scene)]).toEqual([['m1'], []]);
+    for (let pass = 0; pass < 2; pass++) await reconcileEverything(scene.ports);
+    expect(outcome(await startIt(scene))).toEqual([`${UNIT}: held on m1`]);
+    expect(startsOn(scene)).toBe(1);
+    const { events } = await scene.ports.registry.load();
+    const kinds = events.flatMap((entry) => entry.events.map(({ kind }) => kind));
+    expect(kinds).toEqual(['text', 'target', 'place', 'failed', 'held']);
+    expect(outcome(await startIt(scene, { retry: true }))).toEqual([`${UNIT}: not-up on m1`]);
+    expect([startsOn(scene), await heldOn(scene), linksOn(scene)]).toEqual([2, ['m1'], []]);
+    await scene.write(UNIT, SLEEP);
+    expect(outcome(await startIt(scene, { replace: true }))).toEqual([`${UNIT}: launched m1`]);
+    expect([await heldOn(scene), linksOn(scene)]).toEqual([undefined, [BOOT]]);
+  });
+
+  it('that fails is not replaced by an older one that was never started', async () => {
+    const scene = await makeScene({ m1: {} });
+    await scene.write(UNIT, SLEEP);
+    await scene.submit([UNIT]);
+    await scene.write(UNIT, FALSE);
+    await startIt(scene, { replace: true, limits: { onFailure: 'revert' } });
+    expect(scene.there()).toEqual({ m1: [`${UNIT} failed`] });
+  });
+
+  it('that fails on one machine keeps running on the others', async () => {
+    const scene = await makeScene({ m1: {}, m2: {} });
+    await scene.write(UNIT, `${SLEEP}[X-Fleet]\nGlobal=true\n`);
+    const { of } = scene.machines;
+    const { change } = of('m2');
+    of('m2').change = (changes, cluster) => {
+      const outcomes = change.call(of('m2'), changes, cluster);
+      put(scene, 'm2', 'failed');
+      const state = systemdState('failed');
+      return outcomes.map((each) => ({
+        ...each,
+        state,
+        failure: { code: 'not-up', state, detail: '', journal: [] },
+      }));
+    };
+    await startIt(scene);
+    of('m2').change = change;
+    await reconcileEverything(scene.ports);
+    expect([await heldOn(scene), startsOn(scene), startsOn(scene, 'm2')]).toEqual([['m2'], 1, 1]);
+    expect([linksOn(scene), linksOn(scene, 'm2')]).toEqual([[BOOT], []]);
+  });
+
+  it('that was up is started again after a crash, and is not held if that fails', async () => {
+    const scene = await started(SLEEP);
+    const there = scene.machines.of('m1').units.get(UNIT);
+    const { change } = scene.machines.of('m1');
+    scene.machines.of('m1').change = function (changes, cluster) {
+      const outcomes = change.call(this, changes, cluster);
+      put(scene, 'm1', 'failed');
+      const state = systemdState('failed');
+      return outcomes.map((each) => ({
+        ...each,
+        state,
+        failure: { code: 'not-up', state, detail: '', journal: [] },
+      }));
+    };
+    put(scene, 'm1', 'failed');
+    for (let pass = 0; pass < 3; pass++) await reconcileEverything(scene.ports);
+    expect(outcome(await startIt(scene))).toEqual([`${UNIT}: not-up on m1`]);
+    expect([startsOn(scene), await heldOn(scene), there?.links]).toEqual([5, undefined, [BOOT]]);
+  });
+
+  it('of which systemd has run nothing is not held', async () => {
+    const scene = await started(`[Unit]\nConditionPathExists=/nowhere\n${SLEEP}`);
+    await reconcileEverything(scene.ports);
+    expect([await heldOn(scene), startsOn(scene)]).toEqual([undefined, 2]);
+  });
+});
+
+describe('a held text that has come up by itself', () => {
+  const release = async (scene: Scene): Promise<unknown> => {
+    const { groups } = toDo(await observeCluster(scene.ports, { names: [UNIT], digests: true }));
+    await reconcileEverything(scene.ports);
+    return [groups.length, await heldOn(scene), linksOn(scene)];
+  };
+
+  it('is held no longer after a minute', async () => {
+    const scene = await started(FALSE);
+    put(scene, 'm1', 'running', NOW);
+    scene.clock.time = NOW + 3_600_000;
+    expect(await release(scene)).toEqual([0, ['m1'], []]);
+    put(scene, 'm1', 'running', NOW + 1);
+    scene.clock.time = NOW + 60_000;
+    expect(await release(scene)).toEqual([0, ['m1'], []]);
+    scene.clock.time = NOW + 60_001;
+    expect(await release(scene)).toEqual([1, undefined, [BOOT]]);
+    expect((await history(scene.ports.registry, UNIT)).rows.map(resultOf)).not.toContain('failed');
+    expect(startsOn(scene)).toBe(1);
+  });
+
+  it('stays held while a copy has another text', async () => {
+    const global = '[X-Fleet]\nGlobal=true\n';
+    const scene = await started(SLEEP + global, ['m1', 'm2']);
+    await scene.write(UNIT, FALSE + global);
+    await startIt(scene, { replace: true });
+    put(scene, 'm1', 'running');
+    scene.clock.time += 3_600_000;
+    expect(await release(scene)).toEqual([0, ['m1'], []]);
+  });
+
+  it('stays held if it is not healthy', async () => {
+    const scene = await started(FALSE);
+    await scene.ports.registry.update((view) => {
+      const unit = view.units.get(UNIT);
+      if (unit?.held === undefined) return [];
+      const cause = { kind: 'unhealthy', what: 'command', withinMs: 1000 } as const;
+      return [{ kind: 'hold-text', unit: UNIT, digest: unit.digest, held: { ...unit.held, cause } }];
+    });
+    await reconcileEverything(scene.ports);
+    put(scene, 'm1', 'running');
+    scene.clock.time += 3_600_000;
+    expect(await release(scene)).toEqual([0, ['m1'], []]);
+  });
+});
+
+describe('a held unit on a machine that it does not fit any more', () => {
+  const excluded = async (scene: Scene): Promise<unknown> => {
+    await scene.ports.registry.update((view) =>
+      scene.ports.machines.map(({ name, address }) => {
+        const metadata = { role: name === 'm1' ? 'b' : 'a' };
+        const known = { ...UNKNOWN_MACHINE, ...view.machines.get(name), address, metadata };
+        return { kind: 'put-machine', name, known };
+      }),
+    );
+    await reconcileEverything(scene.ports);
+    const { revision } = await scene.ports.registry.load();
+    for (let pass = 0; pass < 3; pass++) await reconcileEverything(scene.ports);
+    expect((await scene.ports.registry.load()).revision).toBe(revision);
+    return [(await scene.wanted())[UNIT], scene.there()];
+  };
+  const roles = { m1: { role: 'a' }, m2: { role: 'b' } };
+  const on = (text: string, more = ''): string => `${text}[X-Fleet]\nMachineMetadata=role=a\n${more}`;
+
+  it('stays there if it has no other text', async () => {
+    const scene = await makeScene(roles);
+    await scene.write(UNIT, on(FALSE));
+    await startIt(scene);
+    expect(await excluded(scene)).toEqual(['launched m1', { m1: [`${UNIT} failed`] }]);
+  });
+
+  it('moves once if a machine fits its older text', async () => {
+    const scene = await makeScene(roles);
+    await scene.write(UNIT, on(SLEEP));
+    await startIt(scene);
+    await scene.write(UNIT, on(FALSE));
+    await startIt(scene, { replace: true });
+    expect(await excluded(scene)).toEqual(['launched m2', { m2: [`${UNIT} running`] }]);
+    expect(startsOn(scene, 'm2')).toBe(1);
+  });
+});
+
+describe('a failed move', () => {
+  it.each([
+    ['stop', FALSE],
+    ['revert', SLEEP],
+  ])('with OnFailedUpdate=%s leaves the unit where it was, and stores one return', async (policy, text) => {
+    const scene = await makeScene({ m1: { role: 'a' }, m2: { role: 'b' } });
+    const on = (role: string, body: string): string =>
+      `${body}[X-Fleet]\nMachineMetadata=role=${role}\nOnFailedUpdate=${policy}\n`;
+    await scene.write(UNIT, on('a', SLEEP));
+    await startIt(scene);
+    await scene.write(UNIT, on('b', FALSE));
+    await startIt(scene, { replace: true });
+    const kinds = async (): Promise<readonly string[]> => {
+      const events = (await scene.ports.registry.load()).events.flatMap((entry) => entry.events);
+      return events.map(({ kind }) => kind).filter((kind) => kind === 'move' || kind === 'return');
+    };
+    expect([await kinds(), (await scene.wanted())[UNIT]]).toEqual([['move', 'return'], 'launched m1']);
+    const view = await scene.ports.registry.load();
+    expect(view.units.get(UNIT)?.text).toContain(text);
+    expect(view.units.get(UNIT)?.machine).toBe(idOf('m1'));
+    for (let pass = 0; pass < 2; pass++) await reconcileEverything(scene.ports);
+    expect([await kinds(), scene.there()]).toEqual([['move', 'return'], { m1: [`${UNIT} running`] }]);
+    expect([startsOn(scene), startsOn(scene, 'm2')]).toEqual([1, 1]);
+  });
+});
+
+it('an instance that fits nowhere leaves the others their new text', async () => {
+  const scene = await makeScene({ m1: {}, m2: {} });
+  const text = (version: string): string =>
+    `${SLEEP}Environment=V=${version}\n[X-Fleet]\nConflicts=web@*.service\n`;
+  await scene.write('web@.service', text('1'));
+  await scene.start('web@1', 'web@2');
+  await scene.write('web@.service', text('2'));
+  const units = ['web@1', 'web@2', 'web@3'];
+  expect(outcome(await start(scene.ports, { units, cwd: scene.cwd, replace: true }))).toEqual([
+    'web@1.service: launched m1',
+    'web@2.service: launched m2',
+    'web@3.service: nowhere',
+  ]);
+});
