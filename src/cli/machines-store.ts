@@ -1,8 +1,8 @@
 import { FleetError } from '../base/errors.ts';
-import { isSameAddress } from '../config/address.ts';
+import { canonicalAddress, isSameAddress } from '../config/address.ts';
 import type { Config } from '../config/config.ts';
-import type { Machine } from '../machine/machine.ts';
-import { openQuorumStore, type QuorumStore } from '../quorum/store.ts';
+import type { Machine, ProposedMachine } from '../machine/machine.ts';
+import { openQuorumStore, type QuorumOptions, type QuorumStore } from '../quorum/store.ts';
 import type { VoterAnswer, VoterRequest } from '../quorum/voters.ts';
 import { clusterMachines, machinesNamed } from '../registry/inventory.ts';
 import { RegistryView } from '../registry/view.ts';
@@ -11,6 +11,7 @@ import type { Change } from '../store/store.ts';
 import { DEFAULT_WAIT, renewSessions, type SystemdDriver } from '../systemd/driver.ts';
 import { registerQuery } from '../systemd/register.ts';
 import { createSshDriver } from '../systemd/ssh-driver.ts';
+import { acceptedRounds } from './accepted-rounds.ts';
 import { clusterAccess, transportFor } from './access.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { followPass } from './follow-pass.ts';
@@ -52,29 +53,21 @@ export async function openMachinesStore(
   // A wait occupies its session.
   let waits = renewSessions(reached);
   const outdated: SystemdDriver[] = [];
-  const last = new Map<string, Promise<unknown>>();
   const machines = new Map(
     config.machines.map(({ machine }) => [machine.name, { ...machine, metadata: machine.metadata ?? {} }]),
   );
-  // A session takes one request after the other, and a proposer does not wait for the slowest voter.
-  const inTurn = (machine: Machine, request: VoterRequest): Promise<VoterAnswer> => {
-    const answer = (last.get(machine.name) ?? Promise.resolve()).then(() =>
-      sessions.connect(machine).ask(registerQuery(request)),
-    );
-    last.set(
-      machine.name,
-      answer.catch(() => undefined),
-    );
-    return answer;
-  };
-  const locate = locator([...machines.values()], (machine) => inTurn(machine, WHOLE_REGISTRY));
+  const askInTurn = inTurn((machine, request) => sessions.connect(machine).ask(registerQuery(request)));
+  const locate = locator(machines, (machine) => askInTurn(machine, WHOLE_REGISTRY));
+  // A lock is renewed every few seconds, so nothing about it is worth a file.
+  const folder = register === 'head' ? cacheFolder('registry', streams.env, streams.home) : undefined;
+  const accepted = acceptedRounds(folder);
   const store = openQuorumStore({
     register,
     machines: config.machines.map(({ machine: { name }, voter }) => ({ machine: name, mark: voter })),
-    // A lock is renewed every few seconds, so its texts are not worth a file.
-    cache: textCache(register === 'head' ? cacheFolder('registry', streams.env, streams.home) : undefined),
+    cache: textCache(folder),
+    accepted: accepted.rounds,
     reserves: reaching?.reserves ?? false,
-    ...(register === 'head' ? OF_CLUSTER : ANYWHERE),
+    ...(register === 'head' ? rulesOf(config) : ANYWHERE),
     async ask(name, request) {
       const find = async (): Promise<Machine> => {
         const machine = machines.get(name) ?? (await locate(name));
@@ -82,10 +75,11 @@ export async function openMachinesStore(
         return machine;
       };
       if (request.action.kind === 'wait') return waits.connect(await find()).ask(registerQuery(request));
-      return waiting.asking(name, async () => inTurn(await find(), request));
+      return waiting.asking(name, async () => askInTurn(await find(), request));
     },
     during: waiting.during,
     async close() {
+      accepted.save();
       await Promise.all([...outdated, sessions, waits].map((each) => each.close()));
       await close?.();
     },
@@ -104,25 +98,50 @@ export async function openMachinesStore(
   return { store, relocate };
 }
 
-/** Only the head is that of a cluster; a lock may begin anywhere. */
-const OF_CLUSTER = { machinesIn, belongsTo: namesCluster };
-const ANYWHERE = { belongsTo: () => true };
+type AskMachine = (machine: Machine, request: VoterRequest) => Promise<VoterAnswer>;
 
-/** The machines of a registry, one for each address, because a machine counts once. */
-function machinesIn({ revision, records }: Snapshot): readonly string[] {
-  const machines = clusterMachines(new RegistryView(revision, records), []);
-  const isFirst = ({ address }: Machine, at: number): boolean =>
-    machines.findIndex((other) => isSameAddress(other.address, address)) === at;
-  return machines.filter(isFirst).map(({ name }) => name);
+/** A session takes one request after the other, and a proposer does not wait for the slowest voter. */
+function inTurn(ask: AskMachine): AskMachine {
+  const last = new Map<string, Promise<unknown>>();
+  return (machine, request) => {
+    const answer = (last.get(machine.name) ?? Promise.resolve()).then(() => ask(machine, request));
+    last.set(
+      machine.name,
+      answer.catch(() => undefined),
+    );
+    return answer;
+  };
 }
 
-/** Finds voters that fleet.conf does not have, or has by an old name, in what its machines have stored. */
+/** Only the head is that of a cluster; a lock may begin anywhere. */
+const ANYWHERE = { belongsTo: () => true };
+
+function rulesOf({ machines }: Config): Pick<QuorumOptions, 'machinesIn' | 'belongsTo'> {
+  const proposed = machines.map(({ machine }) => machine);
+  return { machinesIn: (snapshot) => machinesIn(snapshot, proposed), belongsTo: namesCluster };
+}
+
+/** The machines of fleet.conf and of a registry, one for each address, because a machine counts once. */
+function machinesIn(
+  { revision, records }: Snapshot,
+  proposed: readonly ProposedMachine[],
+): readonly string[] {
+  const names = new Map<string, string>();
+  for (const { name, address } of clusterMachines(new RegistryView(revision, records), proposed)) {
+    const key = canonicalAddress(address);
+    if (!names.has(key)) names.set(key, name);
+  }
+  return [...names.values()];
+}
+
+/** Finds voters that fleet.conf does not have, or has by an old name, in what the known machines have stored. */
 function locator(
-  machines: readonly Machine[],
+  known: ReadonlyMap<string, Machine>,
   ask: (machine: Machine) => Promise<VoterAnswer>,
 ): (name: string) => Promise<Machine> {
   const found = new Map<string, Promise<Machine>>();
   const search = async (name: string): Promise<Machine> => {
+    const machines = [...known.values()];
     const looks = machines.map(async (machine) => {
       const view = storedRegistry(await ask(machine));
       const voter = view && machinesNamed([name], view, machines)[0];
@@ -135,10 +154,10 @@ function locator(
     });
   };
   return (name) => {
-    const known = found.get(name) ?? search(name);
-    found.set(name, known);
-    known.catch(() => found.delete(name));
-    return known;
+    const searched = found.get(name) ?? search(name);
+    found.set(name, searched);
+    searched.catch(() => found.delete(name));
+    return searched;
   };
 }
 

@@ -31,10 +31,11 @@ export function endPoint(host: string, port: number): string {
 
 /** Whether two written addresses name the same end point. Without a port, the computer decides which one is used. */
 export function isSameAddress(a: string, b: string): boolean {
-  return a === b || canonical(a) === canonical(b);
+  return a === b || canonicalAddress(a) === canonicalAddress(b);
 }
 
-function canonical(text: string): string {
+/** A written address in the one spelling of its end point; the port is 0 if none is written. */
+export function canonicalAddress(text: string): string {
   const { host, port = 0 } = parseAddress(text) ?? { host: text };
   return endPoint(host, port);
 }

@@ -20,13 +20,10 @@ export type Agreement =
  * decide. Of the eras of a registry the latest one counts: only a machine that was a voter knows the registry's random id.
  */
 export function agreementOf(holdings: readonly Holding[]): Agreement {
-  const own = holdings.filter(({ state, head }) =>
-    votersOf(head.membership).some((voter) => voter.state === state),
-  );
-  const bySize = grouped(own, ({ head }) => head.cluster).toSorted((a, b) => b.length - a.length);
-  const [most, next] = bySize;
+  const [most, next] = byRegistry(holdings);
   if (most === undefined) return { kind: 'none' };
-  if (next !== undefined && next.length >= most.length) return disputed(bySize);
+  if (next !== undefined && next.length >= most.length)
+    return { kind: 'disputed', holders: holdersOf(holdings) };
   const eraIn = ({ head }: Holding): number => eraOf(head.membership);
   const latest = Math.max(...most.map(eraIn));
   return agreedBy(most.filter((holding) => eraIn(holding) === latest));
@@ -44,11 +41,17 @@ function agreedBy(holdings: readonly Holding[]): Agreement {
   return { kind: 'agreed', head, support: holdings.length, isConfirmed };
 }
 
-function disputed(groups: readonly (readonly Holding[])[]): Agreement {
-  return {
-    kind: 'disputed',
-    holders: groups.map((group) => group.map(({ machine }) => machine).toSorted()),
-  };
+/** The machines with each registry, those of the one that most machines have first. */
+export function holdersOf(holdings: readonly Holding[]): readonly (readonly string[])[] {
+  return byRegistry(holdings).map((group) => group.map(({ machine }) => machine).toSorted());
+}
+
+/** The holdings of each registry under the state of one of its voters, the most first. */
+function byRegistry(holdings: readonly Holding[]): readonly (readonly Holding[])[] {
+  const own = holdings.filter(({ state, head }) =>
+    votersOf(head.membership).some((voter) => voter.state === state),
+  );
+  return grouped(own, ({ head }) => head.cluster).toSorted((a, b) => b.length - a.length);
 }
 
 function grouped<T, K>(items: readonly T[], keyOf: (item: T) => K): readonly (readonly T[])[] {

@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { deferred, withTimeout } from '../base/async.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
-import { type Agreement, agreementOf, type Holding } from './agreement.ts';
+import { type Agreement, agreementOf, type Holding, holdersOf } from './agreement.ts';
 import { type Candidate, chooseVoters } from './choose.ts';
-import { causesOf, disputedError, notFoundError } from './failures.ts';
+import { causesOf, disputedError, noMajorityError, notFoundError } from './failures.ts';
 import type { Head } from './head.ts';
 import { randomProposer } from './ids.ts';
 import { eraOf, type Membership, type Voter, withVoters } from './membership.ts';
@@ -105,24 +105,28 @@ export class Electorate {
     const others = names.filter((name) => !likely.includes(name));
     const proposer = randomProposer();
     const invalid: string[] = [];
+    let isLeft = false;
     const holdings = this.#holdings;
     holdings.clear();
-    const found = (): Agreement => agreementOf([...holdings.values()]);
+    const agreementNow = (): Agreement => agreementOf([...holdings.values()]);
     // One of several machines is not believed before the others were asked.
     const isEnough = (): boolean => {
-      const agreement = found();
+      const agreement = agreementNow();
       return agreement.kind === 'agreed' && agreement.isConfirmed && agreement.support * 2 > voters.length;
     };
     const enough = deferred<void>();
-    const failures: unknown[] = [];
+    const failures: FleetError[] = [];
     const look = async (machine: string, index: number): Promise<void> => {
       try {
-        const { state, head, isInvalid, owner } = await this.#holders.look(machine, index === 0, proposer);
+        const found = await this.#holders.look(machine, index === 0, proposer);
+        const { state, head, aside, isInvalid, owner } = found;
         if (isInvalid) invalid.push(machine);
+        isLeft ||= aside !== undefined;
         if (owner !== undefined) this.#owners.set(machine, owner);
         if (state !== undefined && head !== undefined) this.#add({ machine, state, head });
         if (isEnough()) enough.resolve();
       } catch (error) {
+        if (!isFleetError(error)) throw error;
         failures.push(error);
       }
     };
@@ -134,25 +138,32 @@ export class Electorate {
     await Promise.race([enough.promise, Promise.all(asked)]);
     // One that answers a little later may have a later era, which the majority of an earlier one does not know.
     await Promise.race([Promise.all(asked), sleep(PATIENCE_MS, undefined, { ref: false })]);
-    const agreement = found();
+    if (asked.length === likely.length && !this.#isShownByAll(agreementNow())) {
+      // Without one of its voters, the others may be former ones. A later era is likely to be on the next machines.
+      const next = others.slice(0, voters.length).map(look);
+      await Promise.race([Promise.all(next), sleep(OTHERS_MS, undefined, { ref: false })]);
+    }
+    const agreement = agreementNow();
     if (agreement.kind === 'agreed') {
-      if (failures.length > 0) this.#mustBeShown(agreement, names);
+      if (failures.length > 0 || isLeft) this.#mustBeShown(agreement, names);
       return this.#proposer(proposer, agreement.head);
     }
     if (agreement.kind === 'disputed') throw disputedError(agreement.holders);
     if (invalid.length > 0 || failures.length > 0)
-      throw notFoundError(invalid, names, this.#holders.failures, failures[0]);
+      throw notFoundError({ invalid, isLeft }, names, this.#holders.failures, failures[0]);
     return undefined;
   }
 
   /**
    * Checks a registry that names machines which fleet.conf lacks. Root on one machine can make up any registry, so they are asked, too,
-   * and most of the machines have to agree. Throws FleetError `registry-no-majority`.
+   * and most of the machines have to agree. Resolves with false if one of them has a later era, which the next {@link open} follows. Throws
+   * FleetError `registry-no-majority`.
    */
-  async check(head: Head, machinesOf: () => readonly string[]): Promise<void> {
+  async check(head: Head, machinesOf: () => readonly string[]): Promise<boolean> {
     const asked = this.#machines.map(({ machine }) => machine);
-    const others = machinesOf().filter((machine) => !asked.includes(machine) && !this.#checked.has(machine));
-    if (others.length === 0) return;
+    const known = new Set([...asked, ...this.#checked]);
+    const others = machinesOf().filter((machine) => !known.has(machine));
+    if (others.length === 0) return true;
     let isComplete = true;
     await Promise.all(
       others.map(async (machine) => {
@@ -165,16 +176,24 @@ export class Electorate {
         }
       }),
     );
-    const agreement = agreementOf([...this.#holdings.values()]);
-    if (agreement.kind === 'disputed') throw disputedError(agreement.holders);
-    if (agreement.kind !== 'agreed' || agreement.head.cluster !== head.cluster) {
-      const isSame = (holding: Holding): boolean => holding.head.cluster === head.cluster;
-      const all = [...this.#holdings.values()];
-      const groups = [all.filter((holding) => !isSame(holding)), all.filter(isSame)];
-      throw disputedError(groups.map((group) => group.map(({ machine }) => machine)));
-    }
-    if (!isComplete) this.#mustBeShown(agreement, [...asked, ...others]);
+    const holdings = [...this.#holdings.values()];
+    const agreement = agreementOf(holdings);
+    // Without any, this process has created the registry.
+    if (
+      agreement.kind === 'disputed' ||
+      (agreement.kind === 'agreed' && agreement.head.cluster !== head.cluster)
+    )
+      throw disputedError(holdersOf(holdings));
+    if (!isComplete && agreement.kind === 'agreed') this.#mustBeShown(agreement, [...asked, ...others]);
     for (const machine of others) this.#checked.add(machine);
+    const latest = this.#holders.latestOf(head.cluster) ?? head;
+    return eraOf(latest.membership) <= eraOf(head.membership);
+  }
+
+  #isShownByAll(agreement: Agreement): boolean {
+    if (agreement.kind !== 'agreed') return false;
+    const { membership, cluster } = agreement.head;
+    return membership.voters.every(({ state }) => this.#holdings.has(`${state} ${cluster}`));
   }
 
   /** A machine with two names counts once, and one that shows the state of another machine does not replace it. */
@@ -258,25 +277,7 @@ export class Electorate {
     }
     if (outcome.kind === 'empty') return undefined;
     const lost = this.#holders.lostOf({ epoch: 0, voters: outcome.missing });
-    const silent = outcome.missing.filter((voter) => !lost.includes(voter));
-    const { clauses, hint } = causesOf(
-      silent.map(({ machine }) => machine),
-      this.#holders.failures,
-      'these voters do not answer',
-    );
-    const names = lost.map(({ machine }) => machine).join(', ');
-    const causes =
-      lost.length > 0 ? [...clauses, `these have lost their copy, or have an old one: ${names}`] : clauses;
-    throw new FleetError(
-      'registry-no-majority',
-      `Cannot ${outcome.proposed ? 'confirm the change of' : 'read'} the registry: ${causes.join('; ')}`,
-      {
-        hint: outcome.proposed
-          ? 'The change may be made or not; run the command again when a majority of the voters answers'
-          : (hint ??
-            'A majority of the voters has to answer; units keep running meanwhile. If they are lost permanently: fleetctl recover'),
-      },
-    );
+    throw noMajorityError(outcome, lost, this.#holders.failures);
   }
 
   /**
@@ -336,7 +337,8 @@ export class Electorate {
     isUnusable: boolean,
     registry: Head,
   ): Promise<Voter> {
-    const { state, head, owner } = await this.#holders.find(machine, false);
+    const { state, owner, ...found } = await this.#holders.find(machine, false);
+    const head = found.head ?? found.aside?.value;
     const owners = registry.membership.voters.flatMap((voter) => this.#owners.get(voter.machine) ?? []);
     const isForeign = owner !== undefined && owners.length > 0 && !owners.includes(owner);
     if (isForeign || (head !== undefined && head.cluster !== registry.cluster))
@@ -347,10 +349,10 @@ export class Electorate {
     // It was asked at another address before, or its disk is back.
     if (state !== undefined && state === unless && !isUnusable) return { machine, state };
     const era = eraOf(registry.membership);
-    const found = head === undefined ? era : eraOf(head.membership);
-    if (found > era)
+    const eraFound = head === undefined ? era : eraOf(head.membership);
+    if (eraFound > era)
       throw new FleetError('registry-unavailable', `Machine "${machine}" has a later registry`);
-    const created = await this.#holders.create(machine, found < era ? state : unless);
+    const created = await this.#holders.create(machine, eraFound < era ? state : unless);
     // A recovery may have stored a later registry there meanwhile.
     if (created.head !== undefined && eraOf(created.head.membership) > era)
       throw new FleetError('registry-unavailable', `Machine "${machine}" has a later registry`);

@@ -1,5 +1,7 @@
 import { FleetError } from '../base/errors.ts';
 import { mayBeDown } from '../cluster/unreachable.ts';
+import type { Voter } from './membership.ts';
+import type { Outcome } from './register.ts';
 
 /** Why machines did not answer, by name. */
 export type Failures = ReadonlyMap<string, FleetError>;
@@ -43,9 +45,38 @@ export function disputedError(holders: readonly (readonly string[])[]): FleetErr
   );
 }
 
-/** No machine that answers has the registry; the files of the `invalid` ones do not count. */
+/** No quorum of the voters answers; the `lost` ones have answered with another state, or none. */
+export function noMajorityError(
+  { missing, proposed }: Extract<Outcome<never>, { kind: 'no-quorum' }>,
+  lost: readonly Voter[],
+  failures: Failures,
+): FleetError {
+  const silent = missing.filter((voter) => !lost.includes(voter)).map(({ machine }) => machine);
+  const { clauses, hint } = causesOf(silent, failures, 'these voters do not answer');
+  const names = lost.map(({ machine }) => machine).join(', ');
+  const causes =
+    lost.length > 0 ? [...clauses, `these have lost their copy, or have an old one: ${names}`] : clauses;
+  const advice =
+    silent.length === 0
+      ? 'To continue with the newest state that a machine has: fleetctl recover'
+      : 'A majority of the voters has to answer; units keep running meanwhile. If they are lost permanently: fleetctl recover';
+  return new FleetError(
+    'registry-no-majority',
+    `Cannot ${proposed ? 'confirm the change of' : 'read'} the registry: ${causes.join('; ')}`,
+    {
+      hint: proposed
+        ? 'The change may be made or not; run the command again when a majority of the voters answers'
+        : (hint ?? advice),
+    },
+  );
+}
+
+/**
+ * No machine that answers has the registry; the files of the `invalid` ones do not count. `isLeft`: one of these is whole, though a copy or
+ * set back.
+ */
 export function notFoundError(
-  invalid: readonly string[],
+  { invalid, isLeft }: { readonly invalid: readonly string[]; readonly isLeft: boolean },
   machines: readonly string[],
   failures: Failures,
   cause: unknown,
@@ -55,7 +86,9 @@ export function notFoundError(
       'registry-no-majority',
       `Cannot find the registry: its files on these machines are damaged, or copies: ${invalid.toSorted().join(', ')}`,
       {
-        hint: 'Copies do not count, because they may be old. Move /var/lib/fleet/registry away on these machines, then run fleetctl recover',
+        hint: isLeft
+          ? 'Copies do not count, because they may be old. To continue with the newest one: fleetctl recover'
+          : 'Move /var/lib/fleet/registry away on these machines, then rebuild the registry from the units: fleetctl recover',
       },
     );
   const silent = machines.filter((machine) => failures.has(machine));

@@ -1,4 +1,5 @@
 import { isRevision } from '../store/snapshot.ts';
+import { isRound } from './ballot.ts';
 import type { Membership, Voter } from './membership.ts';
 import type { Value } from './register.ts';
 
@@ -12,6 +13,8 @@ export type Head = Value & {
   readonly segments: readonly SegmentName[];
   /** The last commits, the latest first, so that a proposer recognizes its own. */
   readonly commits: readonly string[];
+  /** State of a voter → the round of a proposal that it has accepted before this one, at least. */
+  readonly accepted?: Readonly<Record<string, number>>;
 };
 
 /** A segment by the SHA-256 of its bytes. */
@@ -33,15 +36,17 @@ export function formatHead(head: Head): string {
 export function parseHead(text: string): Head | undefined {
   const value = parseObject(text);
   if (value?.fleet !== 'head' || value.format !== 1) return undefined;
-  const { cluster, revision, segments, commits } = value;
+  const { cluster, revision, segments, commits, accepted } = value;
   const membership = readMembership(value.membership);
   const valid =
     membership !== undefined &&
     isId(cluster) &&
     isRevision(revision) &&
     isList(segments, MAX_SEGMENTS, isSegmentName) &&
-    isList(commits, COMMITS_KEPT, isId);
-  return valid ? { membership, cluster, revision, segments, commits } : undefined;
+    isList(commits, COMMITS_KEPT, isId) &&
+    (accepted === undefined || isRounds(accepted));
+  if (!valid) return undefined;
+  return { membership, cluster, revision, segments, commits, ...(accepted !== undefined && { accepted }) };
 }
 
 function readMembership(value: unknown): Membership | undefined {
@@ -65,6 +70,12 @@ function isSegmentName(value: unknown): value is SegmentName {
     /^[0-9a-f]{64}$/.test(value.hash) &&
     Number.isSafeInteger(value.bytes)
   );
+}
+
+function isRounds(value: unknown): value is Record<string, number> {
+  if (!isObject(value)) return false;
+  const rounds = Object.entries(value);
+  return rounds.length <= MAX_VOTERS && rounds.every(([id, round]) => isId(id) && isRound(round));
 }
 
 /** Random ids are 32 hexadecimal digits. */

@@ -1,6 +1,6 @@
 import { FleetError, isFleetError } from '../base/errors.ts';
-import { agreementOf } from './agreement.ts';
-import { compareBallots } from './ballot.ts';
+import { agreementOf, type Holding } from './agreement.ts';
+import { type Ballot, compareBallots } from './ballot.ts';
 import { type Candidate, chooseVoters } from './choose.ts';
 import { disputedError, type Failures } from './failures.ts';
 import type { Head } from './head.ts';
@@ -16,6 +16,8 @@ export type Remains = {
   readonly holders: readonly string[];
   /** The voters that cannot be read. */
   readonly missing: readonly string[];
+  /** Those with a copy, or a register that was set back. */
+  readonly outdated: readonly string[];
   /** What the machines that answer have stored, by name. */
   readonly found: ReadonlyMap<string, Found>;
 };
@@ -40,30 +42,51 @@ export async function findRemains(
       if (answer !== undefined) found.set(machine, answer);
     }),
   );
-  const all = [...found].flatMap(([machine, { state, head, ballot }]) =>
+  return remainsIn(found);
+}
+
+type Remaining = Holding & { readonly ballot: Ballot };
+
+function remainsIn(found: ReadonlyMap<string, Found>): Remains | undefined {
+  const answers = [...found].map(([machine, answer]) => ({ machine, ...answer }));
+  const valid = answers.flatMap(({ machine, state, head, ballot }) =>
     state === undefined || head === undefined || ballot === undefined
       ? []
       : [{ machine, state, head, ballot }],
   );
+  const states = new Set(answers.flatMap(({ state }) => state ?? []));
+  // A recovery needs no promise of a voter, so what does not count as a vote is as good as the rest.
+  const outdated = answers.flatMap(({ machine, onDisk: state, aside }) =>
+    state === undefined || aside === undefined || states.has(state)
+      ? []
+      : [{ machine, state, head: aside.value, ballot: aside.ballot }],
+  );
+  const newest = newestOf([...valid, ...outdated]);
+  if (newest === undefined) return undefined;
+  const readable = newestOf(valid.filter(({ head }) => head.cluster === newest.head.cluster));
+  if (readable !== undefined && hasQuorum(readable.head.membership, states)) return undefined;
+  const { head } = newest;
+  const isOutdated = (voter: Voter): boolean => outdated.some(({ state }) => state === voter.state);
+  const left = votersOf(head.membership).filter(({ state }) => !states.has(state));
+  return {
+    head,
+    found,
+    holders: [...valid, ...outdated].filter((each) => each.head === head).map(({ machine }) => machine),
+    missing: left.filter((voter) => !isOutdated(voter)).map(({ machine }) => machine),
+    outdated: left.filter(isOutdated).map(({ machine }) => machine),
+  };
+}
+
+/** Of the registry that most of them have. Throws FleetError `registry-no-majority` if there is none. */
+function newestOf(all: readonly Remaining[]): Remaining | undefined {
   const agreement = agreementOf(all);
   if (agreement.kind === 'disputed') throw disputedError(agreement.holders);
   const heads = all.filter(
     ({ head }) => agreement.kind === 'agreed' && head.cluster === agreement.head.cluster,
   );
-  const [newest] = heads.toSorted(
+  return heads.toSorted(
     (a, b) => eraOf(b.head.membership) - eraOf(a.head.membership) || compareBallots(b.ballot, a.ballot),
-  );
-  if (newest === undefined) return undefined;
-  const { head } = newest;
-  const states = new Set([...found.values()].flatMap(({ state }) => state ?? []));
-  if (hasQuorum(head.membership, states)) return undefined;
-  const missing = votersOf(head.membership).filter(({ state }) => !states.has(state));
-  return {
-    head,
-    found,
-    holders: heads.filter((each) => each.head === head).map(({ machine }) => machine),
-    missing: missing.map(({ machine }) => machine),
-  };
+  )[0];
 }
 
 /**
@@ -76,9 +99,11 @@ export function nextEra(
   latest: Head,
 ): Membership {
   const owners = holders.flatMap((machine) => found.get(machine)?.owner ?? []);
-  const isOurs = ({ head: other, owner }: Found): boolean =>
-    (other === undefined || other.cluster === head.cluster) &&
-    (owner === undefined || owners.length === 0 || owners.includes(owner));
+  const isOurs = ({ head: own, aside, owner }: Found): boolean => {
+    const other = own ?? aside?.value;
+    const isOwned = owner === undefined || owners.length === 0 || owners.includes(owner);
+    return isOwned && (other === undefined || other.cluster === head.cluster);
+  };
   const candidates = machines.map((each) => {
     const at = found.get(each.machine);
     return { ...each, answers: at !== undefined && isOurs(at), condition: 'good' } as const;

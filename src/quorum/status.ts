@@ -7,12 +7,13 @@ import type { Found, HeadVoters } from './voters.ts';
 
 /**
  * `lost`: its machine has stored something else, so it does not count. `former`: it is no voter, and has a registry from before a
- * recovery, in which there may be other changes.
+ * recovery. `isContained`: its last change is known to be in this registry, too.
  */
 export type VoterStatus = {
   readonly machine: string;
   readonly state: 'current' | 'behind' | 'lost' | 'unreachable' | 'former';
   readonly revision?: number;
+  readonly isContained?: boolean;
   readonly error?: FleetError;
 };
 
@@ -63,14 +64,15 @@ async function statusOfVoter(
 
 async function formerOn(
   machine: string,
-  { membership }: Head,
+  { membership, commits }: Head,
   holders: HeadVoters,
 ): Promise<VoterStatus | undefined> {
   const found = await findInTime(machine, false, holders).catch((error) => {
     if (!isFleetError(error)) throw error;
   });
   if (found?.head === undefined || eraOf(found.head.membership) >= eraOf(membership)) return undefined;
-  return { machine, state: 'former', revision: found.head.revision };
+  const { revision, commits: last } = found.head;
+  return { machine, state: 'former', revision, isContained: commits.includes(last[0] ?? '') };
 }
 
 /** What a machine has stored. Throws FleetError `ssh-timeout` if it does not answer in time. */

@@ -8,7 +8,8 @@ import type { Candidate } from './choose.ts';
 import { Electorate, type QuorumMachine, type VoterChange } from './electorate.ts';
 import { COMMITS_KEPT, type Head } from './head.ts';
 import { randomId } from './ids.ts';
-import type { Membership, Voter } from './membership.ts';
+import { eraOf, type Membership, type Voter } from './membership.ts';
+import { type AcceptedRounds, Progress } from './progress.ts';
 import { beginEra, findRemains, nextEra, type Remains } from './remains.ts';
 import { addSegment, type Entry, snapshotOf } from './segments.ts';
 import { statusOf, type VoterStatus } from './status.ts';
@@ -36,6 +37,8 @@ export type QuorumOptions = {
   readonly machinesIn?: (snapshot: Snapshot) => readonly string[];
   /** Whether a registry that begins with these changes is that of a cluster. */
   readonly belongsTo: (changes: readonly Change[], cluster: string) => boolean;
+  /** What voters have shown to this user before; what they show now is added. */
+  readonly accepted?: AcceptedRounds;
   /** Runs every call that needs an answer of the machines. */
   readonly during?: <T>(call: () => Promise<T>) => Promise<T>;
   /** Releases what `ask` uses. */
@@ -43,7 +46,7 @@ export type QuorumOptions = {
 };
 
 /** The head before a commit; the first one has only its voters. */
-type HeadBefore = Pick<Partial<Head>, 'segments' | 'cluster' | 'commits'> & {
+type HeadBefore = Pick<Partial<Head>, 'segments' | 'cluster' | 'commits' | 'accepted'> & {
   readonly membership: Membership | undefined;
 };
 
@@ -64,6 +67,7 @@ export class QuorumStore implements Store {
   readonly #closed = deferred<void>();
   /** The heads with the latest epochs, by cluster. */
   readonly #latest = new Map<string, Head>();
+  readonly #progress: Progress;
   /** The contents that this user has read before, by hash. */
   readonly #known: ReadonlySet<string>;
   #snapshot: { readonly head: Head; readonly snapshot: Snapshot } | undefined;
@@ -72,13 +76,14 @@ export class QuorumStore implements Store {
 
   constructor(options: QuorumOptions) {
     this.#options = options;
+    this.#progress = new Progress(options.accepted);
     this.#known = new Set(options.machinesIn && options.cache.known());
     this.#holders = this.#newHolders();
     this.#electorate = this.#newElectorate();
   }
 
   #newHolders(): HeadVoters {
-    return new HeadVoters({ ...this.#options, latest: this.#latest });
+    return new HeadVoters({ ...this.#options, latest: this.#latest, progress: this.#progress });
   }
 
   #newElectorate(): Electorate {
@@ -179,7 +184,8 @@ export class QuorumStore implements Store {
 
   async #read(): Promise<Snapshot> {
     const head = await this.#readHead();
-    return head === undefined ? EMPTY_SNAPSHOT : this.#load(head);
+    if (head === undefined) return EMPTY_SNAPSHOT;
+    return (await this.#load(head)) ?? this.#read();
   }
 
   async #commit(
@@ -191,7 +197,7 @@ export class QuorumStore implements Store {
     const proposer =
       (await electorate.open()) ??
       (await electorate.create((cluster) => this.#options.belongsTo(changes, cluster)));
-    let result: CommitResult | undefined;
+    let result: CommitResult | 'former' | undefined;
     let lowest = Number.POSITIVE_INFINITY;
     const outcome = await proposer.change(async (head) => {
       const made = head && revisionOf(id, head, lowest);
@@ -200,11 +206,16 @@ export class QuorumStore implements Store {
         return head;
       }
       const revision = head?.revision ?? 0;
-      if (at !== undefined && at !== revision) {
+      // What was read in another era decides nothing, because its revisions may be equal.
+      if ((at !== undefined && at !== revision) || this.#hasReadOtherEra(head)) {
         result = { kind: 'conflict', key: '' };
         return head;
       }
       const before = head === undefined ? EMPTY_SNAPSHOT : await this.#load(head);
+      if (before === undefined) {
+        result = 'former';
+        return head;
+      }
       const applied = applyChanges(before, changes);
       if (applied.kind === 'conflict') {
         result = applied;
@@ -217,7 +228,12 @@ export class QuorumStore implements Store {
     });
     electorate.headOf(outcome);
     if (result === undefined) throw new TypeError('a change was not decided');
-    return result;
+    return result === 'former' ? this.#commit(electorate, changes, at) : result;
+  }
+
+  #hasReadOtherEra(head: Head | undefined): boolean {
+    const read = this.#snapshot?.head;
+    return read !== undefined && head !== undefined && eraOf(read.membership) !== eraOf(head.membership);
   }
 
   /**
@@ -282,7 +298,16 @@ export class QuorumStore implements Store {
     });
     try {
       const head = await this.#readHead();
-      return head && (await statusWith(head));
+      if (head === undefined) return undefined;
+      // It is shown also if its contents cannot be read.
+      const isLater = await this.#load(head).then(
+        (snapshot) => snapshot === undefined,
+        (error) => {
+          if (!isFleetError(error, 'registry-unavailable')) throw error;
+          return false;
+        },
+      );
+      return isLater ? this.status() : statusWith(head);
     } catch (error) {
       if (!isFleetError(error, 'registry-no-majority')) throw error;
       const remains = await findRemains(names, this.#holders, failures);
@@ -316,16 +341,19 @@ export class QuorumStore implements Store {
       revision: after.revision,
       segments,
       commits: [id, ...(head.commits ?? [])].slice(0, COMMITS_KEPT),
+      accepted: this.#progress.roundsOf(membership, head.accepted),
     };
     this.#snapshot = { head: next, snapshot: after };
     return next;
   }
 
-  async #load(head: Head): Promise<Snapshot> {
+  /** The contents of a registry; undefined if a machine that they name has a later era. */
+  async #load(head: Head): Promise<Snapshot | undefined> {
     const last = this.#snapshot;
     const isSame = last !== undefined && sameContents(last.head, head);
     const snapshot = isSame ? last.snapshot : await this.#fetch(head, head.membership.voters);
-    if (!isSame) await this.#electorate.check(head, () => this.#options.machinesIn?.(snapshot) ?? []);
+    const machines = (): readonly string[] => this.#options.machinesIn?.(snapshot) ?? [];
+    if (!isSame && !(await this.#electorate.check(head, machines))) return undefined;
     this.#snapshot = { head, snapshot };
     this.#options.cache.keep(head.segments.map(({ hash }) => hash));
     return snapshot;

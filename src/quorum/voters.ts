@@ -5,7 +5,8 @@ import { sha256 } from '../base/hash.ts';
 import { type Ballot, compareBallots, MAX_ROUND, NO_BALLOT } from './ballot.ts';
 import { formatHead, type Head, parseHead, type SegmentName } from './head.ts';
 import { type Membership, type Voter, votersOf } from './membership.ts';
-import type { Acceptors, Stored } from './register.ts';
+import { Progress } from './progress.ts';
+import type { Acceptors, Proposal, Stored } from './register.ts';
 
 /** The longest wait of a machine for a change, in s. */
 export const WAIT_SECONDS = 20;
@@ -46,7 +47,7 @@ export type VoterAnswer = {
   /** The hashes of its contents. */
   readonly contents: readonly string[];
   readonly texts: readonly string[];
-  /** Its state is damaged, or a copy: it does not count. */
+  /** It does not count, because it is damaged, then without a state, or a copy. */
   readonly invalid?: boolean;
   /** The cluster that owns the machine. */
   readonly owner?: string;
@@ -75,6 +76,8 @@ export type Found = {
   readonly isInvalid: boolean;
   /** The state in its file, also if it does not count; undefined if the file cannot be read. */
   readonly onDisk: string | undefined;
+  /** What it has stored without a state that counts: in a copy, or after it was set back. */
+  readonly aside: Proposal<Head> | undefined;
   readonly owner: string | undefined;
 };
 
@@ -101,13 +104,14 @@ export class HeadVoters implements Acceptors<Head> {
   /** The states of the machines that answered, the latest answer last; undefined for none that counts. */
   readonly #states = new Map<string, string | undefined>();
   readonly #latest: Map<string, Head>;
+  readonly #progress: Progress;
   /** Requests of {@link look}, for the read that follows it. */
   readonly #fresh = new Map<string, Promise<HeadAnswer>>();
   readonly #failures = new Map<string, FleetError>();
 
   /**
    * With `reserves`, a machine promises a ballot when it is first asked, so that the first change needs one round trip. `latest` has the
-   * heads that the process has seen before, by cluster.
+   * heads that the process has seen before, by cluster, and `progress` what voters have accepted.
    */
   constructor({
     ask,
@@ -115,14 +119,17 @@ export class HeadVoters implements Acceptors<Head> {
     register,
     reserves = false,
     latest = new Map(),
+    progress = new Progress(),
   }: {
     readonly ask: AskVoter;
     readonly cache: TextCache;
     readonly register: string;
     readonly reserves?: boolean;
     readonly latest?: Map<string, Head>;
+    readonly progress?: Progress;
   }) {
     this.#latest = latest;
+    this.#progress = progress;
     this.#ask = ask;
     this.#cache = cache;
     this.#register = register;
@@ -305,6 +312,7 @@ export class HeadVoters implements Acceptors<Head> {
   }
 
   async #request(machine: string, action: VoterRequest['action'], withTexts = false): Promise<HeadAnswer> {
+    const isSetBack = this.#progress.expect();
     const asked = this.#ask(machine, {
       register: this.#register,
       action,
@@ -317,29 +325,27 @@ export class HeadVoters implements Acceptors<Head> {
     this.#failures.delete(machine);
     for (const text of answer.texts) this.#cache.put(sha256(text), text);
     const { accepted, promised } = answer.stored;
-    const value = accepted && this.#headOf(accepted.value);
-    const isUnreadable = accepted !== undefined && value === undefined;
-    const hasRoom = answer.stored.promised.round < MAX_ROUND;
-    const state = answer.invalid || isUnreadable || !hasRoom ? undefined : answer.state;
+    const head = accepted && this.#headOf(accepted.value);
+    const proposal = accepted && head && { ballot: accepted.ballot, value: head };
+    const shown = { machine, state: answer.state ?? '', round: accepted?.ballot.round ?? 0 };
+    const isInvalid =
+      answer.invalid === true ||
+      (accepted !== undefined && head === undefined) ||
+      promised.round >= MAX_ROUND ||
+      (answer.state !== undefined && isSetBack(shown));
+    const state = isInvalid ? undefined : answer.state;
     this.#states.delete(machine);
     this.#states.set(machine, state);
-    const { owner, state: onDisk } = answer;
-    if (state === undefined)
-      return {
-        state,
-        onDisk,
-        stored: { promised },
-        owner,
-        isInvalid: answer.invalid ?? (isUnreadable || !hasRoom),
-      };
+    const found = { state, onDisk: answer.state, owner: answer.owner, isInvalid };
+    if (state === undefined) return { ...found, stored: { promised }, aside: proposal };
+    this.#progress.learn({ ...shown, state }, head);
     this.#holdings.set(state, answer.contents);
     this.#accepted.set(state, accepted?.ballot ?? NO_BALLOT);
-    if (value !== undefined) {
-      const latest = this.#latest.get(value.cluster);
-      if (value.membership.epoch > (latest?.membership.epoch ?? 0)) this.#latest.set(value.cluster, value);
+    if (head !== undefined) {
+      const latest = this.#latest.get(head.cluster);
+      if (head.membership.epoch > (latest?.membership.epoch ?? 0)) this.#latest.set(head.cluster, head);
     }
-    const stored = { promised, ...(accepted && value && { accepted: { ballot: accepted.ballot, value } }) };
-    return { state, onDisk, stored, owner, isInvalid: false };
+    return { ...found, stored: { promised, ...(proposal && { accepted: proposal }) }, aside: undefined };
   }
 
   /** Equal texts give the same object, so that equal values can be compared. */

@@ -9,7 +9,7 @@ lock_register() {
   [ -e "$B/lock" ] || (umask 077 && : >>"$B/lock") || return
   exec 7>>"$B/lock" && flock -w 5 7 || { echo "another process holds $B/lock" >&2; return 1; }
 }
-# read_register: sets its variables. 4: nothing is stored · 5: it is damaged, or the file is a copy
+# read_register: sets its variables. 4: nothing is stored · 5: it is damaged · 6: it is whole, but the file is a copy
 read_register() {
   state= promised='0 0' accepted='0 0' value=
   [ -e "$N" ] || return 4
@@ -20,9 +20,10 @@ read_register() {
   {
     read -r format && read -r stored && read -r file && read -r promise && read -r proposal &&
       IFS= read -r text && read -r sum
-  } <"$N" && [ "$format" = 'fleet-register 1' ] && [ "$file" = "${about#* }" ] &&
+  } <"$N" && [ "$format" = 'fleet-register 1' ] &&
     [ "$sum" = "$(register_text "$stored" "$file" "$promise" "$proposal" "$text" | sha256sum)" ] || return 5
   state=$stored promised=$promise accepted=$proposal value=$text
+  [ "$file" = "${about#* }" ] || return 6
 }
 register_text() { printf 'fleet-register 1\n%s\n%s\n%s\n%s\n%s\n' "$@"; }
 # write_register: it is durable afterwards, and every reader finds the old one or the new one. A copy of the file, as a
@@ -42,11 +43,11 @@ higher() {
 create_register() {
   read_register
   case $? in
-  0) [ "$state" = "$1" ] || return 0
-    promised='0 0' accepted='0 0' value= ;;
-  4 | 5) ;;
+  0) [ "$state" = "$1" ] || return 0 ;;
+  [456]) ;;
   *) return 1 ;;
   esac
+  promised='0 0' accepted='0 0' value=
   set_aside && read -r id </proc/sys/kernel/random/uuid && state=$(printf %s "$id" | tr -d -) && write_register
 }
 # set_aside: keeps a copy of the register and its contents, because a later state may not have them. What is in its place leaves it only
@@ -78,7 +79,7 @@ accept() {
 # found UNLESS STATE BALLOT VALUE HASH...: the same under a new state, in place of the register with the state UNLESS
 found() {
   read_register
-  case $? in 0 | 4 | 5) ;; *) return 1 ;; esac
+  case $? in 0 | [456]) ;; *) return 1 ;; esac
   [ "$state" = "$1" ] || return 0
   shift
   set_aside || return

@@ -7,9 +7,10 @@ import { invalidAnswer } from './observation-sections.ts';
 import registerShell from './register.sh';
 import { complete, withoutComments } from './script.ts';
 
-/** The exit statuses of read_register: nothing is stored, and what is stored does not count. */
+/** The exit statuses of read_register: nothing is stored, or it is damaged, or a copy. */
 const NOTHING_STORED = 4;
-const INVALID = 5;
+const DAMAGED = 5;
+const COPY = 6;
 
 /** The limit of an answer without contents, in ms; the lock is waited for up to 5 s. */
 const DEADLINE_MS = 10_000;
@@ -86,17 +87,17 @@ function readAnswer(sections: readonly Section[], machine: string): VoterAnswer 
     texts,
     ...(owner !== '' && { owner }),
   };
-  if (section.status === NOTHING_STORED || section.status === INVALID)
+  if (section.status === NOTHING_STORED || section.status === DAMAGED)
     return {
       ...common,
       state: undefined,
       stored: { promised: { round: 0, proposer: 0 } },
-      invalid: section.status === INVALID,
+      invalid: section.status === DAMAGED,
     };
   const ballots = [readBallot(promised), readBallot(accepted)];
   const [promise, proposal] = ballots;
   if (
-    section.status !== 0 ||
+    (section.status !== 0 && section.status !== COPY) ||
     !/^[0-9a-f]{32}$/.test(state) ||
     promise === undefined ||
     proposal === undefined
@@ -107,6 +108,7 @@ function readAnswer(sections: readonly Section[], machine: string): VoterAnswer 
     ...common,
     state,
     stored: { promised: promise, ...(!isEmpty && { accepted: { ballot: proposal, value } }) },
+    ...(section.status === COPY && { invalid: true }),
   };
 }
 

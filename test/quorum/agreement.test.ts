@@ -143,6 +143,18 @@ describe('a store on machines of which one has another registry', () => {
     await expect(alone().list('')).rejects.toThrow('different ones: a and b and c; d');
   });
 
+  it('counts for the process that has created it, when it names more machines', async () => {
+    const voters = new ModelVoters();
+    const first = openQuorumStore({
+      ...({ register: 'head', ask: voters.ask, cache: memoryCache(), belongsTo: () => true } as const),
+      machines: ['a', 'b', 'c'].map((machine) => ({ machine, mark: undefined })),
+      machinesIn: ({ records }) => (records.length > 1 ? NAMES : NAMES.slice(0, 3)),
+    });
+    await first.commit([put('ours')]);
+    await open(voters, NAMES).commit([put('more')]);
+    expect((await first.list('')).records.map(({ key }) => key)).toEqual(['more', 'ours']);
+  });
+
   it('needs as many machines as are a majority of its voters, unless all answer or this user knows it', async () => {
     const voters = await forged('d');
     const cache = memoryCache();

@@ -94,7 +94,7 @@ export class ModelVoters {
       throw new FleetError(code, `Cannot reach ${machine}: ${code}`, { hint: `Repair ${code}` });
     const owner = this.owners.get(machine);
     const answer = { ...this.#answer(machine, request), ...(owner !== undefined && { owner }) };
-    return this.copied.has(machine) ? { ...answer, state: undefined, invalid: true } : answer;
+    return this.copied.has(machine) ? { ...answer, invalid: true } : answer;
   };
 
   async #change(machine: string, accepted: Ballot): Promise<void> {
@@ -109,6 +109,12 @@ export class ModelVoters {
 
   #answer(machine: string, request: VoterRequest): VoterAnswer {
     const { action } = request;
+    if (this.copied.has(machine)) {
+      const isReplaced = action.kind === 'found' && action.unless === this.#disk(machine).state;
+      if (action.kind === 'create') this.disks.delete(machine);
+      else if (!isReplaced) return answerOf(this.#disk(machine), request);
+      this.copied.delete(machine);
+    }
     const before = this.#disk(machine);
     const after = writesOf(before, action, () => `${++this.#states}`.padStart(32, '0')).at(-1) ?? before;
     this.disks.set(machine, after);

@@ -8,15 +8,26 @@ const MACHINES = ['m1', 'm2', 'm3', 'm4', 'm5'];
 const put = (key: string): Change => ({ kind: 'put', key, value: '1', ifRevision: 0 });
 
 /** Opens stores as separate processes do. */
-function opener({ ask }: ModelVoters): () => QuorumStore {
+function opener({ ask }: ModelVoters, names?: readonly string[]): () => QuorumStore {
   return () =>
     openQuorumStore({
       register: 'head',
-      machines: MACHINES.map((machine) => ({ machine, mark: undefined })),
+      machines: (names ?? MACHINES).map((machine) => ({ machine, mark: undefined })),
       belongsTo: () => true,
+      ...(names !== undefined && { machinesIn: () => MACHINES }),
       ask,
       cache: memoryCache(),
     });
+}
+
+/** m1 and m2 have the registry from before a recovery, m3, m4 and m5 the later one. All answer. */
+async function recovered(): Promise<ModelVoters> {
+  const voters = new ModelVoters();
+  await opener(voters)().commit([put('a')]);
+  voters.down.add('m1').add('m2');
+  await (await opener(voters)().remains())?.store.commit([put('rebuilt')]);
+  voters.down.clear();
+  return voters;
 }
 
 const keysIn = async (store: QuorumStore): Promise<readonly string[]> =>
@@ -76,6 +87,49 @@ describe('a registry without a majority of its voters', () => {
     expect(await keysIn(open())).toEqual(['a', 'b']);
   });
 
+  it('continues with the newest copy if all voters have copies, as after a restored backup', async () => {
+    const voters = new ModelVoters();
+    const open = opener(voters);
+    await open().commit([put('a')]);
+    voters.down.add('m3');
+    await open().commit([put('b')]);
+    voters.down.clear();
+    for (const machine of MACHINES) voters.copied.add(machine);
+    await expect(open().list('')).rejects.toMatchObject({
+      message: expect.stringContaining('damaged, or copies: m1, m2, m3'),
+      hint: expect.stringContaining('fleetctl recover'),
+    });
+    const remains = await open().remains();
+    expect(remains).toMatchObject({ holders: ['m1', 'm2'], missing: [], outdated: ['m1', 'm2', 'm3'] });
+    expect(await remains?.store.commit([put('rebuilt')])).toMatchObject({ kind: 'committed' });
+    expect(await keysIn(open())).toEqual(['a', 'b', 'rebuilt']);
+  });
+
+  it('has nothing to recover while a majority has no copies', async () => {
+    const voters = new ModelVoters();
+    const open = opener(voters);
+    await open().commit([put('a')]);
+    voters.copied.add('m1').add('m4');
+    expect(await open().remains()).toBeUndefined();
+    voters.down.add('m2');
+    expect(await open().remains()).toMatchObject({
+      holders: ['m3', 'm1'],
+      missing: ['m2'],
+      outdated: ['m1'],
+    });
+  });
+
+  it('is not rebuilt from a registry that one machine has made up, if the voters have copies', async () => {
+    const voters = new ModelVoters();
+    const open = opener(voters);
+    await open().commit([put('a')]);
+    await opener(voters, ['m4'])().commit([put('x')]);
+    for (const machine of ['m1', 'm2']) voters.copied.add(machine);
+    voters.disks.delete('m3');
+    await expect(opener(voters, MACHINES)().list('')).rejects.toThrow('only m4 has it');
+    expect((await open().remains())?.holders).toEqual(['m1', 'm2']);
+  });
+
   it('cannot be rebuilt twice from the same state', async () => {
     const voters = new ModelVoters();
     await opener(voters)().commit([put('a')]);
@@ -86,5 +140,56 @@ describe('a registry without a majority of its voters', () => {
     await expect(second?.store.commit([put('second')])).rejects.toThrow(/did not store it/);
     expect([...voters.disks].map(([, { state }]) => state)).toEqual(before.map(([, { state }]) => state));
     expect(await keysIn(opener(voters)())).toEqual(['a', 'first']);
+  });
+});
+
+describe('a recovered registry', () => {
+  const FORMER = ['m1', 'm2'];
+
+  it('is found by a process that knows the former voters only', async () => {
+    const voters = await recovered();
+    expect(await keysIn(opener(voters, FORMER)())).toEqual(['a', 'rebuilt']);
+    expect(await opener(voters, FORMER)().status()).toMatchObject({ revision: 2 });
+    expect(await opener(voters, FORMER)().commit([put('b')])).toEqual({ kind: 'committed', revision: 3 });
+    expect(await keysIn(opener(voters)())).toEqual(['a', 'b', 'rebuilt']);
+    voters.down.add('m4').add('m5');
+    await expect(opener(voters, FORMER)().list('')).rejects.toThrow('these do not answer: m4, m5');
+  });
+
+  it('is found while the former voters are a majority, and the one that is in both does not answer', async () => {
+    const voters = await recovered();
+    voters.down.add('m3');
+    expect(await keysIn(opener(voters)())).toEqual(['a', 'rebuilt']);
+  });
+
+  it('is not changed by what was decided in the former one, even at the same revision', async () => {
+    const voters = await recovered();
+    voters.down.add('m3').add('m4').add('m5');
+    const former = opener(voters)();
+    expect(await former.commit([put('lost')])).toEqual({ kind: 'committed', revision: 2 });
+    voters.down.clear();
+    expect(await keysIn(former)).toEqual(['a', 'lost']);
+    expect(await former.commit([put('b')], 2)).toMatchObject({ kind: 'conflict' });
+    expect(await keysIn(former)).toEqual(['a', 'rebuilt']);
+    expect(await former.commit([put('b')], 2)).toEqual({ kind: 'committed', revision: 3 });
+  });
+
+  it('tells of changes that only a former voter may have', async () => {
+    const voters = await recovered();
+    const formerOf = async (): Promise<unknown> =>
+      (await opener(voters)().status())?.voters
+        .filter(({ state }) => state === 'former')
+        .map(({ machine, isContained }) => [machine, isContained]);
+    expect(await formerOf()).toEqual([
+      ['m1', true],
+      ['m2', true],
+    ]);
+    voters.down.add('m3').add('m4').add('m5');
+    await opener(voters)().commit([put('lost')]);
+    voters.down.clear();
+    expect(await formerOf()).toEqual([
+      ['m1', false],
+      ['m2', false],
+    ]);
   });
 });

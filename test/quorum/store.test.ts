@@ -167,6 +167,16 @@ describe('a store on machines', () => {
     expect(await opener(voters)().commit([cluster])).toEqual({ kind: 'committed', revision: 1 });
   });
 
+  it('does not hide an error of the program', async () => {
+    const voters = new ModelVoters();
+    await opener(voters)().commit([put('a')]);
+    const ask: QuorumOptions['ask'] = async (machine, request) => {
+      if (machine === 'web-2') throw new TypeError('a defect');
+      return voters.ask(machine, request);
+    };
+    await expect(opener(voters, { ask })().list('')).rejects.toThrow(TypeError);
+  });
+
   it('outvotes a voter that has another value under the same ballot', async () => {
     const voters = new ModelVoters();
     await opener(voters)().commit([put('a')]);

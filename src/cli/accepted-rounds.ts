@@ -1,0 +1,44 @@
+import { join } from 'node:path';
+import type { AcceptedRounds } from '../quorum/progress.ts';
+import { makePrivateFolder, readPrivate, replaceFile } from './cache-folder.ts';
+
+/** How many voters are remembered. */
+const MOST_VOTERS = 256;
+
+/**
+ * What voters have shown to this user, in the file `voters` of the folder: a line each with machine, state and round. A folder or file
+ * that another user can write to is not used. An error of the file system only costs the memory.
+ */
+export function acceptedRounds(folder: string | undefined): {
+  readonly rounds: AcceptedRounds;
+  /** Adds what this process has seen to what others have stored meanwhile. */
+  readonly save: () => void;
+} {
+  const rounds = read(folder);
+  return {
+    rounds,
+    save() {
+      const stored = read(folder);
+      const higher = [...rounds].filter(([voter, round]) => round > (stored.get(voter) ?? 0));
+      if (folder === undefined || higher.length === 0) return;
+      for (const [voter, round] of higher) {
+        stored.delete(voter);
+        stored.set(voter, round);
+      }
+      const lines = [...stored].slice(-MOST_VOTERS).map(([voter, round]) => `${voter} ${round}\n`);
+      try {
+        if (makePrivateFolder(folder)) replaceFile(join(folder, 'voters'), lines.join(''));
+      } catch {}
+    },
+  };
+}
+
+function read(folder: string | undefined): AcceptedRounds {
+  try {
+    const text = folder === undefined ? '' : readPrivate(join(folder, 'voters'))?.toString('utf8');
+    const lines = (text ?? '').matchAll(/^(\S+ [0-9a-f]{32}) (\d{1,15})$/gm);
+    return new Map([...lines].map(([, voter = '', round]) => [voter, Number(round)]));
+  } catch {
+    return new Map();
+  }
+}
