@@ -1,8 +1,7 @@
 import { FleetError } from '../base/errors.ts';
-import { findLostMajority, rebuildWithout } from '../operations/recover-voters.ts';
-import { jsonText } from '../output/json.ts';
-import { lostMajorityJson, lostMajorityLines } from '../output/recover-voters.ts';
-import { type Call, printInfo } from './command.ts';
+import { findLostMajority, type LostMajority, rebuildWithout } from '../operations/recover-voters.ts';
+import { lostMajorityJson, lostMajorityLines, rebuiltReport } from '../output/recover-voters.ts';
+import { type Call, printAnswer } from './command.ts';
 import { withPorts } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { leaderTtlOf } from './fleetd/options.ts';
@@ -25,28 +24,31 @@ export async function recoverVoters(call: Call): Promise<ExitStatus | undefined>
       if (lost === undefined) return undefined;
       writeLines(streams.err, lostMajorityLines(lost));
       const isDryRun = options.dryRun === true;
-      if (!isDryRun) {
-        await confirm(call);
-        await rebuildWithout(lost);
-        await rebuildLeaderLock(config, streams, leaderTtlOf(config));
-        printInfo(streams, [`Rebuilt the registry without ${lost.missing.join(', ')}`]);
-      }
-      if (options.output === 'json') streams.out(jsonText(lostMajorityJson(lost, !isDryRun)));
-      writeLines(streams.err, isDryRun ? [] : ['hint: To see differences: fleetctl reconcile --dry-run']);
+      if (!isDryRun) await confirm(call, lost);
+      const rebuilt = isDryRun ? undefined : await rebuildWithout(ports, lost);
+      if (rebuilt !== undefined) await rebuildLeaderLock(config, streams, leaderTtlOf(config));
+      const report = rebuilt === undefined ? { out: [], err: [] } : rebuiltReport(lost, rebuilt);
+      await printAnswer(call, report, () => lostMajorityJson(lost, rebuilt), true);
       return EXIT.done;
     },
     { guard: false },
   );
 }
 
-async function confirm({ options, streams: { ask } }: Call): Promise<void> {
+async function confirm({ options, streams: { ask } }: Call, { missing }: LostMajority): Promise<void> {
   if (options.yes === true) return;
+  const [hint, question] =
+    missing.length > 0
+      ? [
+          'If the missing voters are lost permanently: fleetctl recover --yes. If they can return, start them instead',
+          'Are the missing voters lost permanently, and shall the registry continue without them? [y/N] ',
+        ]
+      : [
+          'To continue with this state: fleetctl recover --yes. If there is a newer backup, restore that instead',
+          'Shall the registry continue with this state? [y/N] ',
+        ];
   if (ask === undefined)
-    throw new FleetError('usage', 'Cannot rebuild the registry without a confirmation', {
-      hint: 'If the missing voters are lost permanently: fleetctl recover --yes. If they can return, start them instead',
-    });
-  const answer = await ask(
-    'Are the missing voters lost permanently, and shall the registry continue without them? [y/N] ',
-  );
+    throw new FleetError('usage', 'Cannot rebuild the registry without a confirmation', { hint });
+  const answer = await ask(question);
   if (!/^y(es)?$/i.test(answer.trim())) throw new FleetError('interrupted', 'The registry was not rebuilt');
 }

@@ -84,7 +84,9 @@ function knownText(event: LoggedEvent): string {
     case 'voters':
       return votersText(event);
     case 'registry-rebuilt':
-      return `the registry is rebuilt without ${event.without.join(', ')}; later changes that only they have are missing`;
+      return event.without.length > 0
+        ? `the registry is rebuilt without ${event.without.join(', ')}; later changes that only they have are missing`
+        : 'the registry is rebuilt from copies; changes after these were made are missing';
     case 'failed':
       return `${event.unit} failed on ${event.machine}: ${failureText(event.failure).summary}`;
     case 'held':

@@ -1,5 +1,6 @@
 import { formatTime } from '../base/time.ts';
-import type { LostMajority } from '../operations/recover-voters.ts';
+import type { LostMajority, RebuiltVoters } from '../operations/recover-voters.ts';
+import { unconfirmedLines } from './recover.ts';
 
 /** What is left without a majority of the voters, and what may be missing. */
 export function lostMajorityLines({
@@ -7,31 +8,67 @@ export function lostMajorityLines({
   at,
   holders,
   missing,
+  outdated,
   ahead,
+  unknown,
 }: LostMajority): readonly string[] {
   const time = at === undefined ? '' : `, whose last event is of ${formatTime(at)}`;
   return [
-    `The majority of the voters cannot be read: ${missing.join(', ')}`,
+    ...(missing.length > 0 ? [`These voters cannot be read: ${missing.join(', ')}`] : []),
+    ...(outdated.length > 0
+      ? [`These voters have a copy, or an older disk than before: ${outdated.join(', ')}`]
+      : []),
     `The newest revision that is left is ${revision}${time}, on ${holders.join(', ')}`,
     ...ahead.map(
       (each) =>
         `Missing: decisions up to revision ${each.revision}, which machine "${each.machine}" has obeyed${each.units.length > 0 ? `: ${each.units.join(' ')}` : ''}`,
     ),
+    ...(unknown.length === 0
+      ? []
+      : [
+          `Of these, the registry lacks the following units, which are taken from their machines: ${unknown.map(({ name }) => name).join(' ')}`,
+        ]),
     ...(ahead.length === 0 ? ['No machine that answers shows a later decision'] : []),
-    'Later changes that only the missing voters have are lost, such as submitted unit files',
+    `Later changes that ${missing.length > 0 ? 'only the missing voters have' : 'no machine has any more'} are lost, such as submitted unit files`,
   ];
 }
 
+/** The result of a recovery, and what it takes to have all voters. */
+export function rebuiltReport(
+  { missing, outdated, unknown }: LostMajority,
+  { voters, wanted }: RebuiltVoters,
+): { readonly out: readonly string[]; readonly err: readonly string[] } {
+  const open = unknown.flatMap(({ unconfirmed }) => unconfirmed?.machine ?? []);
+  const more = `hint: The registry has ${voters.length} of ${wanted} voters. Other machines become voters when they answer: fleetctl reconcile`;
+  return {
+    out: [
+      missing.length > 0
+        ? `Rebuilt the registry without ${missing.join(', ')}`
+        : `Rebuilt the registry from what ${outdated.join(', ')} had`,
+      `Voters: ${voters.join(', ')}`,
+    ],
+    err: [
+      ...unconfirmedLines(open),
+      ...(voters.length < wanted ? [more] : []),
+      'hint: To see differences: fleetctl reconcile --dry-run',
+    ],
+  };
+}
+
+/** `rebuilt` is undefined for a dry run. */
 export function lostMajorityJson(
-  { revision, at, holders, missing, ahead }: LostMajority,
-  rebuilt: boolean,
+  { revision, at, holders, missing, outdated, ahead, unknown }: LostMajority,
+  rebuilt: RebuiltVoters | undefined,
 ): object {
   return {
-    rebuilt,
+    rebuilt: rebuilt !== undefined,
     revision,
     lastEvent: at === undefined ? null : formatTime(at),
     holders,
     missing,
+    outdated,
     ahead,
+    unknown: unknown.map(({ name }) => name),
+    voters: rebuilt?.voters ?? null,
   };
 }

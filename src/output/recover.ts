@@ -40,7 +40,7 @@ function decidedReport(
 }
 
 /** Units that no second machine confirms; `machines` has the name of one for each unit. */
-function unconfirmedLines(machines: readonly string[]): readonly string[] {
+export function unconfirmedLines(machines: readonly string[]): readonly string[] {
   if (machines.length === 0) return [];
   const counts = [...new Set(machines)]
     .sort(compareText)

@@ -30,10 +30,12 @@ export function voterWarnings({ voters, withoutMajority }: RegistryStatus): read
   return [...voters.flatMap(warningsAbout), ...advice];
 }
 
-function warningsAbout({ error, state, machine, revision }: VoterStatus): readonly string[] {
+function warningsAbout({ error, state, machine, revision, isContained }: VoterStatus): readonly string[] {
   if (state === 'former')
-    return [
-      `Warning: Machine "${machine}" has the registry from before the recovery, at revision ${revision}: changes that only it has are not in this one`,
-    ];
+    return isContained === true
+      ? []
+      : [
+          `Warning: Machine "${machine}" has the registry from before the recovery, at revision ${revision}, and may have changes that are not in this one`,
+        ];
   return error === undefined ? [] : [`Warning: ${error.message}`];
 }
