@@ -49,6 +49,15 @@ export function parseHead(text: string): Head | undefined {
   return { membership, cluster, revision, segments, commits, ...(accepted !== undefined && { accepted }) };
 }
 
+export function sameContents(a: Head, b: Head): boolean {
+  return (
+    a.cluster === b.cluster &&
+    a.revision === b.revision &&
+    a.segments.every(({ hash }, i) => b.segments[i]?.hash === hash) &&
+    a.segments.length === b.segments.length
+  );
+}
+
 function readMembership(value: unknown): Membership | undefined {
   if (!isObject(value)) return undefined;
   const { epoch, voters, previous } = value;

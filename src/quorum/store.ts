@@ -6,7 +6,7 @@ import type { Change, CommitResult, Store } from '../store/store.ts';
 import { createWaits } from '../store/waits.ts';
 import type { Candidate } from './choose.ts';
 import { Electorate, type QuorumMachine, type VoterChange } from './electorate.ts';
-import { COMMITS_KEPT, type Head } from './head.ts';
+import { COMMITS_KEPT, type Head, sameContents } from './head.ts';
 import { randomId } from './ids.ts';
 import { eraOf, type Membership, type Voter } from './membership.ts';
 import { type AcceptedRounds, Progress } from './progress.ts';
@@ -299,15 +299,12 @@ export class QuorumStore implements Store {
     try {
       const head = await this.#readHead();
       if (head === undefined) return undefined;
-      // It is shown also if its contents cannot be read.
-      const isLater = await this.#load(head).then(
-        (snapshot) => snapshot === undefined,
-        (error) => {
-          if (!isFleetError(error, 'registry-unavailable')) throw error;
-          return false;
-        },
-      );
-      return isLater ? this.status() : statusWith(head);
+      // Contents that cannot be read do not hide the voters.
+      const snapshot = await this.#load(head).catch((error) => {
+        if (!isFleetError(error, 'registry-unavailable')) throw error;
+        return EMPTY_SNAPSHOT;
+      });
+      return snapshot === undefined ? this.status() : statusWith(head);
     } catch (error) {
       if (!isFleetError(error, 'registry-no-majority')) throw error;
       const remains = await findRemains(names, this.#holders, failures);
@@ -387,14 +384,5 @@ function revisionOf(id: string, { revision, commits }: Head, lowest: number): nu
     'registry-unavailable',
     `Cannot tell whether the registry was changed: ${revision - lowest} other changes followed before an answer`,
     { hint: 'The change may be made or not; run the command again' },
-  );
-}
-
-function sameContents(a: Head, b: Head): boolean {
-  return (
-    a.cluster === b.cluster &&
-    a.revision === b.revision &&
-    a.segments.every(({ hash }, i) => b.segments[i]?.hash === hash) &&
-    a.segments.length === b.segments.length
   );
 }

@@ -92,32 +92,38 @@ describe('a register on a machine', () => {
       (file) => writeFileSync(file, readFileSync(file, 'utf8').replace('{}', 'x'.repeat(300_000))),
     ],
   ];
-  it.each(damage)('does not count with %s, and is kept when it gets a new state', async (_, harm, isWhole) => {
-    const machine = await createLocalMachine();
-    const { session } = machine.connect();
-    const ask = (action: Action): Promise<VoterAnswer> =>
-      session.ask(registerQuery({ register: 'head', action }));
-    const { state = '' } = await ask({ kind: 'create' });
-    await ask({ kind: 'accept', state, ballot: BALLOT, value: '{}', contents: [] });
-    const file = machine.path('var/registry/head.register');
-    harm(file);
-    const damaged = bytesOf(file);
-    const stored = { promised: { round: 6, proposer: 7 }, accepted: { ballot: BALLOT, value: '{}' } };
-    expect(await ask({ kind: 'read' })).toMatchObject({
-      ...(isWhole ? { state, stored } : { state: undefined }),
-      invalid: true,
-    });
-    expect((await ask({ kind: 'prepare', state, ballot: { round: 9, proposer: 9 } })).invalid).toBe(true);
-    expect(bytesOf(file)).toEqual(damaged);
-    const { state: next = '' } = await ask({ kind: 'create' });
-    expect(next).not.toBe(state);
-    expect(bytesOf(`${file}.replaced`)).toEqual(damaged);
-    await ask({ kind: 'accept', state: next, ballot: BALLOT, value: '{}', contents: [] });
-    harm(file);
-    const again = bytesOf(file);
-    expect(await ask(isWhole ? { ...FOUND, unless: next } : FOUND)).toMatchObject({ state: FOUND.state, stored: { accepted: { value: '{}' } } });
-    expect(bytesOf(`${file}.replaced`)).toEqual(again);
-  });
+  it.each(damage)(
+    'does not count with %s, and is kept when it gets a new state',
+    async (_, harm, isWhole) => {
+      const machine = await createLocalMachine();
+      const { session } = machine.connect();
+      const ask = (action: Action): Promise<VoterAnswer> =>
+        session.ask(registerQuery({ register: 'head', action }));
+      const { state = '' } = await ask({ kind: 'create' });
+      await ask({ kind: 'accept', state, ballot: BALLOT, value: '{}', contents: [] });
+      const file = machine.path('var/registry/head.register');
+      harm(file);
+      const damaged = bytesOf(file);
+      const stored = { promised: { round: 6, proposer: 7 }, accepted: { ballot: BALLOT, value: '{}' } };
+      expect(await ask({ kind: 'read' })).toMatchObject({
+        ...(isWhole ? { state, stored } : { state: undefined }),
+        invalid: true,
+      });
+      expect((await ask({ kind: 'prepare', state, ballot: { round: 9, proposer: 9 } })).invalid).toBe(true);
+      expect(bytesOf(file)).toEqual(damaged);
+      const { state: next = '' } = await ask({ kind: 'create' });
+      expect(next).not.toBe(state);
+      expect(bytesOf(`${file}.replaced`)).toEqual(damaged);
+      await ask({ kind: 'accept', state: next, ballot: BALLOT, value: '{}', contents: [] });
+      harm(file);
+      const again = bytesOf(file);
+      expect(await ask(isWhole ? { ...FOUND, unless: next } : FOUND)).toMatchObject({
+        state: FOUND.state,
+        stored: { accepted: { value: '{}' } },
+      });
+      expect(bytesOf(`${file}.replaced`)).toEqual(again);
+    },
+  );
 
   it.each(['mkfifo', 'mkdir'])('does not wait for what %s has put in its place', async (program) => {
     const machine = await createLocalMachine();
