@@ -208,14 +208,16 @@ export class Electorate {
     if (support * 2 > voters.length || this.#isKnown(head)) return;
     const silent = machines.filter((machine) => this.#holders.failures.has(machine));
     const holders = [...this.#holdings.values()].map(({ machine }) => machine).join(', ');
-    const { clauses } = causesOf(silent, this.#holders.failures, 'these do not answer');
+    const { clauses, hint } = causesOf(silent, this.#holders.failures, 'these do not answer');
     throw new FleetError(
       'registry-no-majority',
       [`Cannot tell whether the registry is that of the cluster: only ${holders} has it`, ...clauses].join(
         '; ',
       ),
       {
-        hint: 'Run the command when more machines answer; machines that are gone have to be removed from fleet.conf',
+        hint:
+          hint ??
+          'Run the command when more machines answer; machines that are gone have to be removed from fleet.conf',
       },
     );
   }

@@ -126,6 +126,12 @@ describe('a store on machines of which one has another registry', () => {
     await expect(open(voters, ['d']).list('')).rejects.toThrow(
       'Cannot tell whether the registry is that of the cluster: only d has it; these do not answer: a, b, c',
     );
+    voters.down.delete('b');
+    voters.refusing.set('b', 'ssh-host-key');
+    await expect(open(voters, ['d']).list('')).rejects.toMatchObject({
+      message: expect.stringContaining('these do not answer: a, c; cannot reach b: ssh-host-key'),
+      hint: 'Repair ssh-host-key',
+    });
   });
 
   it('asks them also if a registry that this user knows names them only now', async () => {
