@@ -242,17 +242,22 @@ describe('a plan', () => {
   it('that is stale names the changes since then, with their authors', () => {
     const event = { kind: 'text', unit: 'db.service', hash: '5d7d29e000' } as const;
     const events = [{ at: NOW - 180_000, by: 'user@host', event }];
-    expect(staleLines('id', { events, isOtherRequest: false }, NOW)).toEqual([
+    expect(staleLines('id', { events, isOtherRequest: false, hasWork: true }, NOW)).toEqual([
       'Error: Cannot apply plan id: it has changed since it was made',
       '  db.service has a new text, 5d7d29e: 3m ago by user@host',
       'hint: Check the new plan, and apply that one',
     ]);
-    expect(staleLines('id', { events: [], isOtherRequest: false }, NOW)[1]).toContain(
+    expect(staleLines('id', { events: [], isOtherRequest: false, hasWork: true }, NOW)[1]).toContain(
       'state of the machines',
     );
-    expect(staleLines('id', { events: [], isOtherRequest: true }, NOW).slice(1)).toEqual([
+    expect(staleLines('id', { events: [], isOtherRequest: true, hasWork: true }, NOW).slice(1)).toEqual([
       '  The files or the options are not those of the plan',
       'hint: Give the options of the plan too, such as --prune; or check the new plan, and apply that one',
+    ]);
+    // There is no new plan to check, and nothing that changes would explain.
+    expect(staleLines('id', { events, isOtherRequest: true, hasWork: false }, NOW)).toEqual([
+      'Error: Cannot apply plan id: the files or the options are not those of the plan',
+      'hint: With these, there is nothing to do; give the options of the plan too, such as --prune',
     ]);
   });
 });

@@ -39,6 +39,8 @@ export type Stale = {
   readonly events: readonly LaterEvent[];
   /** The files or the options are not those of the plan with that id. */
   readonly isOtherRequest: boolean;
+  /** The present plan has work. */
+  readonly hasWork: boolean;
 };
 
 /** The limit of plans that were made again because another process was faster. */
@@ -101,8 +103,9 @@ async function attempt(
 /** Undefined if the plan has that id, or if the one with that id has been executed: no part of it is left to do. */
 export function staleness(id: string, plan: SetPlan, wanted: WantedSet): Stale | undefined {
   const isOtherRequest = !isSameRequest(id, plan);
-  if (isSamePlan(id, plan) || (isEmpty(plan) && !isOtherRequest)) return undefined;
-  return { kind: 'stale', plan, events: laterEvents(id, plan, wanted), isOtherRequest };
+  const hasWork = !isEmpty(plan);
+  if (isSamePlan(id, plan) || !(hasWork || isOtherRequest)) return undefined;
+  return { kind: 'stale', plan, events: laterEvents(id, plan, wanted), isOtherRequest, hasWork };
 }
 
 function isEmpty({ changes, edits }: SetPlan): boolean {
@@ -177,7 +180,13 @@ function textOf({ units, scope, pruned, problems }: SetEdits): string {
   return JSON.stringify([stored, [...scope], pruned, problems.map(({ unit }) => unit)]);
 }
 
-/** The last change of each unit of the folder and the set since the plan with that id was made. */
+/** The events by which a plan is executed. */
+const EXECUTED: ReadonlySet<LoggedEvent['kind']> = new Set(['text', 'target', 'place', 'destroy']);
+
+/**
+ * The last change of each unit since the plan with that id was made: any change of a unit of the present plan, and of the other
+ * units of the folder and the set those by which that plan may have been executed.
+ */
 function laterEvents(
   id: string,
   { before, changes }: SetPlan,
@@ -185,13 +194,14 @@ function laterEvents(
 ): readonly LaterEvent[] {
   const since = revisionOf(id);
   if (since === undefined) return [];
-  const isOurs = (unit: string): boolean =>
-    units.has(unit) || before.units.get(unit)?.set === name || changes.some((change) => change.unit === unit);
+  const isOurs = (unit: string, kind: LoggedEvent['kind']): boolean =>
+    changes.some((change) => change.unit === unit) ||
+    (EXECUTED.has(kind) && (units.has(unit) || before.units.get(unit)?.set === name));
   const last = new Map<string, LaterEvent>();
   for (const { key, at, by, events } of before.events) {
     if (Number(/\d+$/.exec(key)?.[0] ?? 0) < since) continue;
     for (const event of events)
-      if ('unit' in event && isOurs(event.unit)) last.set(event.unit, { at, by, event });
+      if ('unit' in event && isOurs(event.unit, event.kind)) last.set(event.unit, { at, by, event });
   }
   return [...last.values()];
 }

@@ -90,9 +90,14 @@ function list(names: readonly string[], full: boolean): string {
 /** Why a plan is not executed: the changes since it was made, one line each. `now` is epoch ms. */
 export function staleLines(
   id: string,
-  { events, isOtherRequest }: Pick<Stale, 'events' | 'isOtherRequest'>,
+  { events, isOtherRequest, hasWork }: Omit<Stale, 'kind' | 'plan'>,
   now: number,
 ): readonly string[] {
+  if (!hasWork)
+    return [
+      `Error: Cannot apply plan ${id}: the files or the options are not those of the plan`,
+      'hint: With these, there is nothing to do; give the options of the plan too, such as --prune',
+    ];
   const changes = events.map(
     ({ event, by, at }) => `  ${eventText(event)}: ${formatAge(Math.max(1000, now - at))} ago by ${by}`,
   );

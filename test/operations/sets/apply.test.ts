@@ -2,6 +2,8 @@ import fs, { rm, symlink } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { reconcileEverything } from '../../../src/operations/reconcile-everything.ts';
+import { restart } from '../../../src/operations/restart.ts';
 import { stop } from '../../../src/operations/set-target-state.ts';
 import { type Applied, type ApplyRequest, applySet } from '../../../src/operations/sets/apply.ts';
 import type { SetOptions } from '../../../src/operations/sets/edits.ts';
@@ -406,6 +408,24 @@ describe('a plan id', () => {
     expect(units.get('a.service')?.text).toBe(text('other'));
   });
 
+  it('is refused with the changes that may explain it, and no others', async () => {
+    const scene = await makeScene();
+    for (const name of ['a', 'b', 'c']) await scene.write(`units/${name}.service`, text('1'));
+    await apply(scene);
+    for (const name of ['a', 'b']) await scene.write(`units/${name}.service`, text('2'));
+    const { id } = await plan(scene);
+    // Another operator applies one of them, and restarts a unit that the plan does not touch.
+    scene.clock.time += 1000;
+    await scene.submit(['units/a.service'], true);
+    await reconcileEverything(scene.ports);
+    await restart(scene.ports, ['a', 'c'], 1);
+    const applied = await apply(scene, { id });
+    if (applied.kind !== 'stale') throw new Error(applied.kind);
+    expect(applied.events.map(({ event }) => 'unit' in event && `${event.kind} ${event.unit}`)).toEqual([
+      'text a.service',
+    ]);
+  });
+
   it('is refused after a restart on the machine, without such a change', async () => {
     const scene = await makeScene();
     await scene.write('units/a.service', text('1'));
@@ -439,7 +459,7 @@ describe('an id of another plan', () => {
     const { id } = await plan(scene);
     await apply(scene, { id });
     expect(await apply(scene, { id })).toMatchObject({ kind: 'unchanged' });
-    expect(await apply(scene, { id, prune: true })).toMatchObject({ kind: 'stale', isOtherRequest: true });
+    expect(await apply(scene, { id, prune: true })).toMatchObject({ kind: 'stale', hasWork: false });
     await stop(scene.ports, ['a.service']);
     expect(await apply(scene, { id })).toMatchObject({ kind: 'stale', isOtherRequest: false });
     await scene.write('units/a.service', text('2'));
