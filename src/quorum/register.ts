@@ -53,10 +53,13 @@ type Answers<V> = ReadonlyMap<string, Stored<V>>;
 type Goal = { readonly of: readonly [Membership, Membership]; readonly reached: boolean };
 
 type Failed =
-  | Extract<Outcome<never>, { kind: 'no-quorum' }>
-  | { readonly kind: 'preempted'; readonly proposed: boolean };
+  | { readonly kind: 'no-quorum'; readonly missing: readonly Voter[] }
+  | { readonly kind: 'preempted' };
 
-type Attempt<V> = Outcome<V> | Failed | { readonly kind: 'completed' };
+type Attempt<V> = Exclude<Outcome<V>, { kind: 'no-quorum' }> | Failed | { readonly kind: 'completed' };
+
+/** The last ballot of a change. Another proposer may complete its value until one with a higher ballot is chosen. */
+type Proposed = { ballot: Ballot };
 
 /**
  * A proposer of one register: CASPaxos (Denis Rystsov, "CASPaxos: Replicated State Machines without logs", 2018). Each
@@ -119,15 +122,16 @@ export class Proposer<V extends Value> {
    * recognize its own change in the value.
    */
   async change(decide: Decide<V>): Promise<Outcome<V>> {
-    let proposed = false;
+    const proposed: Proposed = { ballot: NO_BALLOT };
     for (let attempt = 1; ; attempt++) {
       const began = performance.now();
       const result = await this.#attempt(decide, proposed);
       if (result.kind === 'chosen' || result.kind === 'empty') return result;
       if (result.kind === 'completed') continue;
-      proposed ||= result.proposed;
-      if (result.kind === 'no-quorum') return { ...result, proposed };
+      if (result.kind === 'no-quorum') return { ...result, proposed: proposed.ballot !== NO_BALLOT };
       await this.#options.pause(attempt, performance.now() - began);
+      // Others have used the next rounds meanwhile.
+      this.#round += 2 ** Math.min(attempt + 1, 10);
     }
   }
 
@@ -146,8 +150,7 @@ export class Proposer<V extends Value> {
     }
   }
 
-  /** `proposed`: an earlier attempt has proposed a value that another proposer may complete until one with a higher ballot is chosen. */
-  async #attempt(decide: Decide<V>, proposed: boolean): Promise<Attempt<V>> {
+  async #attempt(decide: Decide<V>, proposed: Proposed): Promise<Attempt<V>> {
     this.#raise();
     // A voter that promised a higher round would refuse that ballot.
     const early = this.#promised?.ballot.round === this.#round ? this.#promised : undefined;
@@ -160,8 +163,8 @@ export class Proposer<V extends Value> {
     // The first step to other voters has to be chosen before the second one is proposed.
     const incomplete = prepared?.value.membership.previous !== undefined && !known;
     const value = incomplete ? prepared.value : await decide(complete(prepared?.value));
-    if (value === undefined) return proposed ? { kind: 'preempted', proposed } : { kind: 'empty' };
-    if (known && value === prepared.value && !proposed) {
+    if (value === undefined) return { kind: proposed.ballot === NO_BALLOT ? 'empty' : 'preempted' };
+    if (known && value === prepared.value && compareBallots(prepared.ballot, proposed.ballot) >= 0) {
       // No voter was asked, so another proposer may have changed the value.
       return early ? this.#attempt(decide, proposed) : { kind: 'chosen', value };
     }
@@ -170,11 +173,12 @@ export class Proposer<V extends Value> {
       const accepted = new Set(keep(answers, (stored) => isAt(stored, { ballot, value })).keys());
       return hasQuorum(before, accepted) && hasQuorum(value.membership, accepted);
     };
+    proposed.ballot = ballot;
     const answers = await this.#gather(
       (voter) => this.#acceptors.accept(voter, ballot, value),
       (some) => ({ of: [before, value.membership], reached: reached(some) }),
     );
-    if (!reached(answers)) return this.#failure(answers, before, true);
+    if (!reached(answers)) return failureOf(answers, before);
     const chosen = { ballot, value };
     this.#remember(chosen);
     // Another attempt may have used that round already.
@@ -199,7 +203,7 @@ export class Proposer<V extends Value> {
     const promised = keep(answers, isPromised);
     const found = newest(promised);
     const [membership] = this.#memberships(found);
-    if (!hasQuorum(membership, new Set(promised.keys()))) return this.#failure(answers, membership, false);
+    if (!hasQuorum(membership, new Set(promised.keys()))) return failureOf(answers, membership);
     if (found === undefined) return undefined;
     if (isChosen(found, promised)) this.#remember(found);
     return found;
@@ -256,11 +260,6 @@ export class Proposer<V extends Value> {
     };
     return gather(this.#options.patience, remember, judge);
   }
-
-  #failure(answers: Answers<V>, membership: Membership, proposed: boolean): Failed {
-    if (hasQuorum(membership, new Set(answers.keys()))) return { kind: 'preempted', proposed };
-    return { kind: 'no-quorum', missing: missingOf(membership, answers), proposed };
-  }
 }
 
 /**
@@ -296,6 +295,11 @@ async function gather<V>(
       });
     await Promise.race([...outstanding.values(), ...(waiting === undefined ? [] : [waiting])]);
   }
+}
+
+function failureOf<V>(answers: Answers<V>, membership: Membership): Failed {
+  if (hasQuorum(membership, new Set(answers.keys()))) return { kind: 'preempted' };
+  return { kind: 'no-quorum', missing: missingOf(membership, answers) };
 }
 
 function missingOf<V>(membership: Membership, answers: Answers<V>): readonly Voter[] {
