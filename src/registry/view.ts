@@ -34,6 +34,15 @@ type KnownUnit =
   | { readonly kind: 'unconfirmed'; readonly unit: StoredUnit; readonly error: FleetError };
 
 /**
+ * The unit of a record, and the text and the base of tokens that it was read with. Later views have the same records of units that
+ * did not change.
+ */
+const unitsOfRecords = new WeakMap<
+  StoreRecord,
+  { readonly unit: DesiredUnit; readonly content: StoreRecord | undefined; readonly base: number }
+>();
+
+/**
  * The registry at one revision. A document is parsed when it is needed. A view that has only a part of the registry throws
  * `Unread` for the rest; see `Registry.read`.
  */
@@ -49,6 +58,7 @@ export class RegistryView {
   readonly unconfirmed: ReadonlyMap<string, StoredUnit>;
   readonly #part: Part;
   readonly #known: LazyMap<KnownUnit>;
+  readonly #histories: LazyMap<Document<'history/'>>;
   /** By digest: the instances of a template share one. */
   readonly #texts = new Map<string, string>();
   #base: number | undefined;
@@ -69,6 +79,7 @@ export class RegistryView {
     this.#part = new Part({ revision, records }, prefixes);
     const all = (): readonly string[] => this.unitNames;
     this.#known = new LazyMap(all, (name) => this.#readUnit(name));
+    this.#histories = new LazyMap(all, (name) => this.#read('history/', `history/${name}`));
     const known = (name: string): KnownUnit | undefined => this.#known.get(name);
     this.units = new LazyMap(all, (name) => {
       const found = known(name);
@@ -201,7 +212,7 @@ export class RegistryView {
   }
 
   historyDocument(name: string): Document<'history/'> | undefined {
-    return this.#read('history/', `history/${name}`);
+    return this.#histories.get(name);
   }
 
   /** The texts of a unit name, oldest first. */
@@ -221,7 +232,7 @@ export class RegistryView {
 
   /** The text of the unit that a command released last, and the token of that time; undefined for none. */
   released(name: string): Document<'history/'>['released'] {
-    return this.#read('history/', `history/${name}`)?.released;
+    return this.historyDocument(name)?.released;
   }
 
   /** The keys of {@link events}, oldest first. */
@@ -279,16 +290,17 @@ export class RegistryView {
     const base = this.#tokenBase;
     const record = this.#part.find(key);
     if (record === undefined) return undefined;
+    const read = unitsOfRecords.get(record);
+    if (read?.base === base && read.content === this.#part.find(`contents/${read.unit.digest}`))
+      return { kind: 'unit', unit: read.unit };
     try {
       const document = readDocument('units/', key, record.value);
       const unconfirmed = this.#unconfirmed(name, document);
-      return unconfirmed === undefined
-        ? { kind: 'unit', unit: this.#unit(name, document, record.revision + base) }
-        : {
-            kind: 'unconfirmed',
-            unit: unconfirmed,
-            error: notConfirmed(unconfirmed),
-          };
+      if (unconfirmed !== undefined)
+        return { kind: 'unconfirmed', unit: unconfirmed, error: notConfirmed(unconfirmed) };
+      const unit = this.#unit(name, document, record.revision + base);
+      unitsOfRecords.set(record, { unit, content: this.#part.find(`contents/${unit.digest}`), base });
+      return { kind: 'unit', unit };
     } catch (error) {
       if (isFleetError(error)) return { kind: 'unreadable', error };
       throw error;

@@ -57,6 +57,22 @@ describe('a view of the registry', () => {
     expect(view.dependencies('web.service', web.digest)).toEqual(named);
   });
 
+  it('reads a unit again if its document, its text or the base of tokens has changed, and only then', () => {
+    const document = unitRecord(TIMER);
+    const put = (key: string, value: string) => ({ kind: 'put', key, value, ifRevision: 0 }) as const;
+    const view = viewOf(9, [document, textRecord(TIMER)]);
+    const timer = view.units.get('web.timer');
+    expect(view.asWritten.units.get('web.timer')).toBe(timer);
+    expect(view.after([put('turn', '{"version":1}')], 10).units.get('web.timer')).toBe(timer);
+    const same = view.after([put('units/web.timer', document.value)], 10);
+    expect(same.units.get('web.timer')).toEqual({ ...timer, token: 10 });
+    const damaged = view.after([put(`contents/${TIMER.digest}`, '{"version":1,"text":"x"}')], 10);
+    expect(damaged.units.has('web.timer')).toBe(false);
+    expect(damaged.unreadable.has('web.timer')).toBe(true);
+    const cluster = writeDocument('cluster', { id: 'c', tokenBase: 100 });
+    expect(view.after([put('cluster', cluster)], 10).units.get('web.timer')?.token).toBe(107);
+  });
+
   it('takes no machine from a template', () => {
     const template = desiredUnit('web@.service');
     const { name, digest, hash } = template;
