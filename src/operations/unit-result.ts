@@ -1,6 +1,6 @@
 import type { FleetError } from '../base/errors.ts';
 import { compareText } from '../base/text.ts';
-import type { Failure } from '../cluster/failure.ts';
+import type { Failure, UnitOutcome } from '../cluster/failure.ts';
 import type { Reason, Rejection } from '../cluster/reason.ts';
 import { type DesiredUnit, observedOn } from '../cluster/snapshot.ts';
 import { isFinished, isRunning, type TargetState } from '../cluster/unit-state.ts';
@@ -120,16 +120,16 @@ function unitResults(report: ReconcileReport): readonly UnitResult[] {
   return [...decidedResults(report), ...strayResults(report)];
 }
 
-function decidedResults(report: ReconcileReport): readonly UnitResult[] {
-  const units = new Map(report.snapshot.units.map((unit) => [unit.name, unit]));
-  const untried = untriedChanges(report);
-  return report.decisions.map((decision): UnitResult => {
-    const failures = failuresOf(decision.unit, report);
+function decidedResults(whole: ReconcileReport): readonly UnitResult[] {
+  const units = new Map(whole.snapshot.units.map((unit) => [unit.name, unit]));
+  const untried = untriedChanges(whole);
+  const outcomesOf = outcomesByUnit(whole);
+  return whole.decisions.map((decision): UnitResult => {
+    const report = { ...whole, outcomes: outcomesOf.get(decision.unit) ?? [] };
+    const failures = failuresOf(report);
     const failed = new Set(failures.map(({ machine }) => machine.name));
     const queued = new Set(
-      report.outcomes.flatMap(({ unit, machine, triggered }) =>
-        unit === decision.unit && triggered !== undefined ? [machine] : [],
-      ),
+      report.outcomes.flatMap(({ machine, triggered }) => (triggered === undefined ? [] : [machine])),
     );
     const placed = machinesOf(decision).flatMap(
       (id) => report.snapshot.machines.find((view) => view.id === id) ?? [],
@@ -150,12 +150,22 @@ function decidedResults(report: ReconcileReport): readonly UnitResult[] {
       outdated: unit?.target === 'loaded' ? outdatedRuns(unit.name, refs, report) : [],
       eligible: placed.length + rejected.filter(({ reason }) => reason.code === 'machine-silent').length,
       failures,
-      ...leftOf(decision.unit, report),
+      ...leftOf(report),
       violation: decision.kind === 'keep' ? decision.violation : undefined,
       unschedulable: decision.kind === 'unschedulable',
       rejected,
     };
   });
+}
+
+function outcomesByUnit({ outcomes }: ReconcileReport): ReadonlyMap<string, readonly UnitOutcome[]> {
+  const found = new Map<string, UnitOutcome[]>();
+  for (const outcome of outcomes) {
+    const known = found.get(outcome.unit);
+    if (known === undefined) found.set(outcome.unit, [outcome]);
+    else known.push(outcome);
+  }
+  return found;
 }
 
 function triggersOf({ name, target }: DesiredUnit, { snapshot }: ReconcileReport): readonly string[] {
@@ -164,10 +174,11 @@ function triggersOf({ name, target }: DesiredUnit, { snapshot }: ReconcileReport
   return triggers.map((unit) => unit.name);
 }
 
+/** `report` has only the outcomes of the unit, as for the functions below. */
 function runsOf(name: string, refs: readonly MachineRef[], report: ReconcileReport): UnitResult['ran'] {
   return refs.flatMap((machine) => {
     const steps = stepsFor(name, machine, report);
-    const outcome = report.outcomes.find((entry) => entry.unit === name && entry.machine === machine.name);
+    const outcome = report.outcomes.find((entry) => entry.machine === machine.name);
     if (!steps.includes('start') || steps.includes('stop') || outcome === undefined) return [];
     return [{ machine, isOver: outcome.state !== undefined && isFinished(outcome.state) }];
   });
@@ -180,7 +191,7 @@ function outdatedRuns(
 ): readonly MachineRef[] {
   return refs.filter((machine) => {
     const steps = stepsFor(name, machine, report);
-    const outcome = report.outcomes.find((entry) => entry.unit === name && entry.machine === machine.name);
+    const outcome = report.outcomes.find((entry) => entry.machine === machine.name);
     const isKept = steps.includes('write') && !steps.includes('stop') && !steps.includes('start');
     const view = report.snapshot.machines.find((candidate) => candidate.machine.name === machine.name);
     const before = view === undefined ? undefined : observedOn(view, name);
@@ -204,46 +215,49 @@ function untriedChanges({ plans, outcomes }: ReconcileReport): ReadonlySet<strin
 }
 
 /** The results for units without a decision: copies that the registry does not have, and units that were started again after they stopped with another one. */
-function strayResults(report: ReconcileReport): readonly UnitResult[] {
-  const decided = new Set(report.decisions.map(({ unit }) => unit));
-  const strays = new Set(report.outcomes.map(({ unit }) => unit).filter((unit) => !decided.has(unit)));
-  const units = new Map(report.snapshot.units.map((unit) => [unit.name, unit]));
-  return [...strays].toSorted(compareText).map((unit) => {
-    const target = units.get(unit)?.target ?? 'inactive';
-    const done = report.outcomes.filter((each) => each.unit === unit && each.failure === undefined);
-    const views = done.flatMap(
-      ({ machine }) => report.snapshot.machines.find((view) => view.machine.name === machine) ?? [],
-    );
-    return {
-      unit,
-      target,
-      global: units.get(unit)?.placement.global ?? false,
-      machines: target === 'inactive' ? [] : views.map(machineRef),
-      triggered: [],
-      triggers: [],
-      ran: [],
-      outdated: [],
-      eligible: views.length,
-      failures: failuresOf(unit, report),
-      ...leftOf(unit, report),
-      violation: undefined,
-      unschedulable: false,
-      rejected: [],
-    };
-  });
+function strayResults(whole: ReconcileReport): readonly UnitResult[] {
+  const decided = new Set(whole.decisions.map(({ unit }) => unit));
+  const strays = [...outcomesByUnit(whole)].filter(([unit]) => !decided.has(unit));
+  const units = new Map(whole.snapshot.units.map((unit) => [unit.name, unit]));
+  return strays
+    .toSorted(([a], [b]) => compareText(a, b))
+    .map(([unit, outcomes]) => {
+      const report = { ...whole, outcomes };
+      const target = units.get(unit)?.target ?? 'inactive';
+      const done = outcomes.filter(({ failure }) => failure === undefined);
+      const views = done.flatMap(
+        ({ machine }) => report.snapshot.machines.find((view) => view.machine.name === machine) ?? [],
+      );
+      return {
+        unit,
+        target,
+        global: units.get(unit)?.placement.global ?? false,
+        machines: target === 'inactive' ? [] : views.map(machineRef),
+        triggered: [],
+        triggers: [],
+        ran: [],
+        outdated: [],
+        eligible: views.length,
+        failures: failuresOf(report),
+        ...leftOf(report),
+        violation: undefined,
+        unschedulable: false,
+        rejected: [],
+      };
+    });
 }
 
-function failuresOf(name: string, { outcomes, snapshot }: ReconcileReport): UnitResult['failures'] {
-  return outcomes.flatMap(({ unit, machine, failure }) => {
-    if (unit !== name || failure === undefined) return [];
+function failuresOf({ outcomes, snapshot }: ReconcileReport): UnitResult['failures'] {
+  return outcomes.flatMap(({ machine, failure }) => {
+    if (failure === undefined) return [];
     const view = snapshot.machines.find((candidate) => candidate.machine.name === machine);
     return view === undefined ? [] : [{ machine: machineRef(view), failure }];
   });
 }
 
-function leftOf(name: string, { outcomes, snapshot }: ReconcileReport): Pick<UnitResult, 'left'> {
-  const left = outcomes.flatMap(({ unit, machine, left }) => {
-    if (unit !== name || left === undefined) return [];
+function leftOf({ outcomes, snapshot }: ReconcileReport): Pick<UnitResult, 'left'> {
+  const left = outcomes.flatMap(({ machine, left }) => {
+    if (left === undefined) return [];
     const view = snapshot.machines.find((candidate) => candidate.machine.name === machine);
     return view === undefined ? [] : [{ machine: machineRef(view), processes: left }];
   });
