@@ -71,6 +71,7 @@ export function withEarly({ session, request, observation }: EarlyObservation): 
 
 /** Whether the answer to `given` also answers the other request. */
 export function covers(given: ObserveRequest, { names, digests, backup, vitals }: ObserveRequest): boolean {
-  const isNamed = (name: string): boolean => given.names.includes(name);
-  return !backup && (given.vitals || !vitals) && (given.digests || !digests) && names.every(isNamed);
+  const known = new Set(given.names);
+  const isComplete = names.every((name) => known.has(name));
+  return !backup && (given.vitals || !vitals) && (given.digests || !digests) && isComplete;
 }

@@ -356,11 +356,11 @@ function clean({
 }
 
 /**
- * A copy of `registry` in memory, for dry runs. Its revisions continue after the real one, so tokens are those that the
- * next change would get.
+ * A copy of `registry` in memory, for dry runs; `view` if it was loaded already. Its revisions continue after the real one, so
+ * tokens are those that the next change would get.
  */
-export function previewRegistry(registry: Registry, options: RegistryOptions): Registry {
-  let current: Promise<RegistryView> | undefined;
+export function previewRegistry(registry: Registry, options: RegistryOptions, view?: RegistryView): Registry {
+  let current = view === undefined ? undefined : Promise.resolve(view);
   const load = (): Promise<RegistryView> => {
     current ??= registry.load();
     return current;

@@ -162,7 +162,10 @@ function aimOf({ units }: WantedSet): Aim {
 }
 
 /** The units of the set that the folder does not have, not even as a file that cannot be used. */
-function missingUnits({ name: set, units, problems }: WantedSet, view: RegistryView): readonly DesiredUnit[] {
+export function missingUnits(
+  { name: set, units, problems }: WantedSet,
+  view: RegistryView,
+): readonly DesiredUnit[] {
   const unusable = new Set(problems.map(({ unit }) => unit));
   const isUnusable = (name: string): boolean =>
     unusable.has(name) || unusable.has(templateOf(parseUnitName(name))?.text ?? '');

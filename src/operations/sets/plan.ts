@@ -1,15 +1,18 @@
 import { sha256 } from '../../base/hash.ts';
 import { compareText } from '../../base/text.ts';
+import { observedEarly } from '../../reconcile/early.ts';
 import type { ReconcileReport } from '../../reconcile/pass.ts';
 import type { Ports } from '../../reconcile/ports.ts';
 import { reconcile } from '../../reconcile/reconcile.ts';
+import { clusterMachines } from '../../registry/inventory.ts';
 import { previewRegistry } from '../../registry/registry.ts';
 import type { RegistryView } from '../../registry/view.ts';
 import { previewDriver } from '../../systemd/driver.ts';
+import { isTemplate, parseUnitName } from '../../unit/unit-name.ts';
 import { releaseEdits } from '../release.ts';
 import { type RequestResult, requestResult, type UnitProblem } from '../unit-result.ts';
 import { changesOf, type PlannedUnit } from './changes.ts';
-import { editsOf, type SetEdits, type SetOptions } from './edits.ts';
+import { editsOf, missingUnits, type SetEdits, type SetOptions } from './edits.ts';
 import type { WantedSet } from './wanted.ts';
 
 /** What `apply` would do. */
@@ -35,8 +38,28 @@ export type SetPlan = {
  * Nothing is stored, and machines are only observed.
  */
 export async function planSet(ports: Ports, wanted: WantedSet, options: SetOptions): Promise<SetPlan> {
-  const registry = previewRegistry(ports.registry, { clock: ports.clock, author: '' });
-  const before = await registry.load();
+  const before = await ports.registry.load();
+  if (wanted.problems.length > 0) return planOn(ports, before, wanted, options);
+  // The machines take as long to answer as the edits to be made.
+  const missing = options.prune ? missingUnits(wanted, before) : [];
+  const named = [...wanted.units.keys(), ...missing.map(({ name }) => name)];
+  const names = named.filter((name) => !isTemplate(parseUnitName(name)));
+  const machines = clusterMachines(before, ports.machines);
+  const driver = observedEarly(ports.driver, machines, { names, digests: true });
+  try {
+    return await planOn({ ...ports, driver }, before, wanted, options);
+  } finally {
+    await driver.close();
+  }
+}
+
+async function planOn(
+  ports: Ports,
+  before: RegistryView,
+  wanted: WantedSet,
+  options: SetOptions,
+): Promise<SetPlan> {
+  const registry = previewRegistry(ports.registry, { clock: ports.clock, author: '' }, before);
   const edits = editsOf(wanted, before, options);
   const plan = (changes: readonly PlannedUnit[], report?: ReconcileReport): SetPlan => ({
     set: wanted.name,

@@ -39,6 +39,33 @@ function kinds({ changes }: SetPlan): readonly string[] {
 const text = (word: string, fleet = ''): string =>
   `${SLEEP}Environment=A=${word}\n${fleet === '' ? '' : `[X-Fleet]\n${fleet}\n`}`;
 
+it('asks each machine once for a plan, before the edits are made', async () => {
+  const scene = await makeScene();
+  for (const name of ['a.service', 'b.service', 'web@.service'])
+    await scene.write(`units/${name}`, text('1', name === 'web@.service' ? 'Instances=2' : ''));
+  await apply(scene);
+  await rm(join(scene.cwd, 'units/b.service'));
+  await scene.write('units/a.service', text('2'));
+  const order: string[] = [];
+  const ports: Ports = {
+    ...scene.ports,
+    emit: ({ kind }) => order.push(kind),
+    driver: {
+      ...scene.ports.driver,
+      connect(machine) {
+        order.push('connect');
+        return scene.ports.driver.connect(machine);
+      },
+    },
+  };
+  const before = scene.machines.of('m1').looks;
+  const options = { ...OPTIONS, prune: true };
+  const planned = await planSet(ports, await read(scene), options);
+  expect(kinds(planned)).toEqual(['changed a.service', 'removed b.service']);
+  expect(scene.machines.of('m1').looks).toBe(before + 1);
+  expect(order.lastIndexOf('connect')).toBeLessThan(order.indexOf('machine-asked'));
+});
+
 describe('apply', () => {
   it('brings a folder to the machines, and then has nothing to do', async () => {
     const scene = await makeScene();
