@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/base/hash.ts';
+import type { Ballot } from '../../src/quorum/ballot.ts';
 import type { VoterAnswer, VoterRequest } from '../../src/quorum/voters.ts';
 import { registerQuery } from '../../src/systemd/register.ts';
 import { ModelVoters } from '../quorum/model-voters.ts';
@@ -179,6 +180,32 @@ describe('a register on a machine', () => {
     expect(fresh.stored).toEqual({ promised: { round: 0, proposer: 0 } });
     expect(readFileSync(`${file}.replaced`)).toEqual(before);
   });
+
+  it.each(['dash', 'bash', 'busybox sh'])(
+    'answers a wait when another proposal is accepted, and when its time is over, with %s',
+    async (shell) => {
+      const machine = await createLocalMachine({ shell });
+      const ask = (action: Action): Promise<VoterAnswer> =>
+        machine.connect().session.ask(registerQuery({ register: 'head', action }));
+      const wait = (accepted: Ballot, seconds: number): Promise<VoterAnswer> => {
+        const query = registerQuery({ register: 'head', action: { kind: 'wait', accepted } });
+        const script = query.script.replace(/(wait_register '\d+ \d+') \d+/, `$1 ${seconds}`);
+        return machine.connect().session.ask({ ...query, script, deadlineMs: 600_000 });
+      };
+      const { state = '' } = await ask({ kind: 'create' });
+      const accept = (ballot: Ballot): Promise<VoterAnswer> =>
+        ask({ kind: 'accept', state, ballot, value: '{}', contents: [] });
+      await accept(BALLOT);
+      expect((await wait(BALLOT, 1)).stored.accepted?.ballot).toEqual(BALLOT);
+      const waits = [wait(BALLOT, 600), wait(BALLOT, 600)];
+      // A promise is no proposal: the waits continue.
+      await ask({ kind: 'prepare', state, ballot: { round: 8, proposer: 8 } });
+      await accept({ round: 9, proposer: 9 });
+      for (const { stored } of await Promise.all(waits))
+        expect(stored.accepted?.ballot).toEqual({ round: 9, proposer: 9 });
+      expect((await wait(BALLOT, 600)).stored.accepted?.ballot).toEqual({ round: 9, proposer: 9 });
+    },
+  );
 
   it('is read with a promise, also if that cannot be written', async () => {
     const machine = await createLocalMachine();
