@@ -26,7 +26,12 @@ export function agreementOf(holdings: readonly Holding[]): Agreement {
     return { kind: 'disputed', holders: holdersOf(holdings) };
   const eraIn = ({ head }: Holding): number => eraOf(head.membership);
   const latest = Math.max(...most.map(eraIn));
-  return agreedBy(most.filter((holding) => eraIn(holding) === latest));
+  const inEra = most.filter((holding) => eraIn(holding) === latest);
+  const own = inEra.filter(({ state, head }) =>
+    votersOf(head.membership).some((voter) => voter.state === state),
+  );
+  // Without a voter, one that was a voter, or will be one, still shows that there is a registry, and names its voters.
+  return agreedBy(own.length > 0 ? own : inEra);
 }
 
 /** The voters that most of the holders name; of equal numbers the latest ones, and those whose change is complete. */
@@ -46,12 +51,9 @@ export function holdersOf(holdings: readonly Holding[]): readonly (readonly stri
   return byRegistry(holdings).map((group) => group.map(({ machine }) => machine).toSorted());
 }
 
-/** The holdings of each registry under the state of one of its voters, the most first. */
+/** The holdings of each registry, the most first. */
 function byRegistry(holdings: readonly Holding[]): readonly (readonly Holding[])[] {
-  const own = holdings.filter(({ state, head }) =>
-    votersOf(head.membership).some((voter) => voter.state === state),
-  );
-  return grouped(own, ({ head }) => head.cluster).toSorted((a, b) => b.length - a.length);
+  return grouped(holdings, ({ head }) => head.cluster).toSorted((a, b) => b.length - a.length);
 }
 
 function grouped<T, K>(items: readonly T[], keyOf: (item: T) => K): readonly (readonly T[])[] {

@@ -8,6 +8,7 @@ import { causesOf, disputedError, noMajorityError, notFoundError } from './failu
 import type { Head } from './head.ts';
 import { randomProposer } from './ids.ts';
 import { eraOf, type Membership, type Voter, withVoters } from './membership.ts';
+import { newVoter } from './new-voter.ts';
 import { type Outcome, Proposer } from './register.ts';
 import type { HeadVoters } from './voters.ts';
 
@@ -84,7 +85,7 @@ export class Electorate {
   }
 
   #openOnce(): Promise<Proposer<Head> | undefined> {
-    const opening = this.#opening ?? this.#locate();
+    const opening = this.#opening ?? this.#locateTwice();
     this.#opening = opening;
     void opening.then(
       (proposer) => {
@@ -95,6 +96,14 @@ export class Electorate {
       },
     );
     return opening;
+  }
+
+  /**
+   * {@link #locate}, and again if there is no registry: a machine that has answered may have got it since, as a voter in place of one that lost
+   * its disk before it answered.
+   */
+  async #locateTwice(): Promise<Proposer<Head> | undefined> {
+    return (await this.#locate()) ?? (await this.#locate());
   }
 
   /** A proposer for the voters that the machines name; undefined if all machines answer and none has a registry. */
@@ -306,14 +315,15 @@ export class Electorate {
     const { voters } = proposer.membership;
     const { stay, gone, come } = this.#nextVoters(proposer, candidates);
     if (gone.length + come.length === 0) return undefined;
-    const before = this.headOf(await proposer.read());
+    this.headOf(await proposer.read());
+    const before = proposer.chosen;
     if (before === undefined) return undefined;
     const fresh = await Promise.all(
       come.map((machine) => {
         const lost = gone.find((voter) => voter.machine === machine)?.state;
         if (lost !== undefined) this.#tried.add(lost);
         const isUnusable = proposer.outOfReach.some(({ state }) => state === lost);
-        const created = this.#create(machine, lost, isUnusable, before);
+        const created = newVoter({ machine, lost, isUnusable }, before, this.#holders, this.#owners);
         return withTimeout(REPLACEMENT_MS, created, () => undefined);
       }),
     );
@@ -327,38 +337,6 @@ export class Electorate {
     const head = this.headOf(await proposer.change((current) => current));
     if (head === undefined || !sameVoters(head.membership.voters, next)) return undefined;
     return { gone: gone.map(({ machine }) => machine), come };
-  }
-
-  /**
-   * The state of a new voter, which is not `unless`, and not that of a voter of an earlier era. Throws FleetError
-   * `registry-unavailable` for a machine of another cluster, or with another registry: it is not overwritten.
-   */
-  async #create(
-    machine: string,
-    unless: string | undefined,
-    isUnusable: boolean,
-    registry: Head,
-  ): Promise<Voter> {
-    const { state, owner, ...found } = await this.#holders.find(machine, false);
-    const head = found.head ?? found.aside?.value;
-    const owners = registry.membership.voters.flatMap((voter) => this.#owners.get(voter.machine) ?? []);
-    const isForeign = owner !== undefined && owners.length > 0 && !owners.includes(owner);
-    if (isForeign || (head !== undefined && head.cluster !== registry.cluster))
-      throw new FleetError(
-        'registry-unavailable',
-        `Machine "${machine}" has the registry of another cluster`,
-      );
-    // It was asked at another address before, or its disk is back.
-    if (state !== undefined && state === unless && !isUnusable) return { machine, state };
-    const era = eraOf(registry.membership);
-    const eraFound = head === undefined ? era : eraOf(head.membership);
-    if (eraFound > era)
-      throw new FleetError('registry-unavailable', `Machine "${machine}" has a later registry`);
-    const created = await this.#holders.create(machine, eraFound < era ? state : unless);
-    // A recovery may have stored a later registry there meanwhile.
-    if (created.head !== undefined && eraOf(created.head.membership) > era)
-      throw new FleetError('registry-unavailable', `Machine "${machine}" has a later registry`);
-    return { machine, state: created.state };
   }
 
   /** The voters of the next change. A voter without its state is renewed after its machine was chosen again. */

@@ -1,3 +1,4 @@
+import { FleetError } from '../base/errors.ts';
 import { isRevision } from '../store/snapshot.ts';
 import { isRound } from './ballot.ts';
 import type { Membership, Voter } from './membership.ts';
@@ -22,6 +23,22 @@ export type SegmentName = { readonly hash: string; readonly bytes: number };
 
 /** How many commits a head names. */
 export const COMMITS_KEPT = 32;
+
+/**
+ * The revision of a commit; undefined if it was not made. `lowest` is the lowest revision that it was proposed as: a voter may have
+ * accepted the proposal, and another process may have completed it. Throws FleetError `registry-unavailable` if the head does not name all
+ * commits from there on.
+ */
+export function revisionOf(id: string, { revision, commits }: Head, lowest: number): number | undefined {
+  const later = commits.indexOf(id);
+  if (later >= 0) return revision - later;
+  if (revision - commits.length < lowest) return undefined;
+  throw new FleetError(
+    'registry-unavailable',
+    `Cannot tell whether the registry was changed: ${revision - lowest} other changes followed before an answer`,
+    { hint: 'The change may be made or not; run the command again' },
+  );
+}
 
 /** The largest head, in bytes, and the most voters and segments: a larger one was not written by fleet. */
 const MAX_HEAD_BYTES = 64 * 1024;

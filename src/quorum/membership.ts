@@ -43,6 +43,11 @@ export function eraOf({ epoch }: Membership): number {
   return Math.floor(epoch / ERA);
 }
 
+/** Whether a machine with the first membership is at most a voter of an earlier era than the second one. */
+export function isFormer(stored: Membership, present: Membership): boolean {
+  return eraOf(stored) < eraOf(present);
+}
+
 /** Voters in an era that is `step` later, which need no majority of those before. Their states have to be new. */
 export function inNextEra(before: Membership, voters: readonly Voter[], step: number): Membership {
   return { epoch: (eraOf(before) + step) * ERA, voters };

@@ -89,6 +89,11 @@ export class Proposer<V extends Value> {
     return this.#membership;
   }
 
+  /** The last proposal that is known to be chosen. */
+  get chosen(): Proposal<V> | undefined {
+    return this.#chosen;
+  }
+
   /** The voters that have promised a round so high that a damaged file is more likely. They promise no other one. */
   get outOfReach(): readonly Voter[] {
     const most = this.#mostRound;

@@ -33,15 +33,21 @@ export async function findRemains(
   failed: Failures = new Map(),
 ): Promise<Remains | undefined> {
   const found = new Map<string, Found>();
-  const asked = machines.filter((machine) => !failed.has(machine));
-  await Promise.all(
-    asked.map(async (machine, index) => {
+  const ask = async (names: readonly string[]): Promise<void> => {
+    const asked = names.filter((machine) => !failed.has(machine));
+    const answers = asked.map(async (machine, index) => {
       const answer = await findInTime(machine, index === 0, holders).catch((error) => {
         if (!isFleetError(error)) throw error;
       });
       if (answer !== undefined) found.set(machine, answer);
-    }),
-  );
+    });
+    await Promise.all(answers);
+  };
+  await ask(machines);
+  const remains = remainsIn(found);
+  const others = remains?.missing.filter((machine) => !machines.includes(machine)) ?? [];
+  if (others.length === 0) return remains;
+  await ask([...new Set(others)]);
   return remainsIn(found);
 }
 
@@ -56,18 +62,23 @@ function remainsIn(found: ReadonlyMap<string, Found>): Remains | undefined {
   );
   const states = new Set(answers.flatMap(({ state }) => state ?? []));
   // A recovery needs no promise of a voter, so what does not count as a vote is as good as the rest.
-  const outdated = answers.flatMap(({ machine, onDisk: state, aside }) =>
-    state === undefined || aside === undefined || states.has(state)
+  const outdated = answers.flatMap(({ machine, onDisk, aside }) =>
+    onDisk === undefined || aside === undefined || states.has(onDisk.state)
       ? []
-      : [{ machine, state, head: aside.value, ballot: aside.ballot }],
+      : [{ machine, state: onDisk.state, head: aside.value, ballot: aside.ballot }],
   );
   const newest = newestOf([...valid, ...outdated]);
   if (newest === undefined) return undefined;
+  // A state on another machine is no answer of the voter.
+  const isPresent = ({ machine, state }: Voter): boolean => found.get(machine)?.state === state;
   const readable = newestOf(valid.filter(({ head }) => head.cluster === newest.head.cluster));
-  if (readable !== undefined && hasQuorum(readable.head.membership, states)) return undefined;
+  if (readable !== undefined) {
+    const present = votersOf(readable.head.membership).filter(isPresent);
+    if (hasQuorum(readable.head.membership, new Set(present.map(({ state }) => state)))) return undefined;
+  }
   const { head } = newest;
   const isOutdated = (voter: Voter): boolean => outdated.some(({ state }) => state === voter.state);
-  const left = votersOf(head.membership).filter(({ state }) => !states.has(state));
+  const left = votersOf(head.membership).filter((voter) => !isPresent(voter));
   return {
     head,
     found,
@@ -113,14 +124,14 @@ export function nextEra(
 }
 
 /**
- * Begins the era of `head`, which has new states. Throws FleetError `registry-unavailable` if a machine has another state than was
- * found, or did not store it.
+ * Begins the era of `head`, which has new states. Throws FleetError `registry-unavailable` if a machine has accepted something else than
+ * was found, or did not store it.
  */
 export async function beginEra(head: Head, { found }: Remains, holders: HeadVoters): Promise<void> {
   const { voters } = head.membership;
   const ballot = { round: 1, proposer: randomProposer() };
   const store = (voter: Voter): Promise<boolean> =>
-    holders.found(voter, found.get(voter.machine)?.onDisk ?? '', ballot, head);
+    holders.found(voter, found.get(voter.machine)?.onDisk, ballot, head);
   const [first, ...others] = voters;
   // Of two recoveries of the same machines, one fails before it has changed anything.
   if (first !== undefined && (await store(first)) && !(await Promise.all(others.map(store))).includes(false))

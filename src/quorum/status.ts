@@ -2,7 +2,7 @@ import { withTimeout } from '../base/async.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import type { Failures } from './failures.ts';
 import type { Head } from './head.ts';
-import { eraOf, type Voter } from './membership.ts';
+import { eraOf, isFormer, type Voter } from './membership.ts';
 import type { Found, HeadVoters } from './voters.ts';
 
 /**
@@ -70,7 +70,7 @@ async function formerOn(
   const found = await findInTime(machine, false, holders).catch((error) => {
     if (!isFleetError(error)) throw error;
   });
-  if (found?.head === undefined || eraOf(found.head.membership) >= eraOf(membership)) return undefined;
+  if (found?.head === undefined || !isFormer(found.head.membership, membership)) return undefined;
   const { revision, commits: last } = found.head;
   return { machine, state: 'former', revision, isContained: commits.includes(last[0] ?? '') };
 }

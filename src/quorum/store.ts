@@ -6,12 +6,12 @@ import type { Change, CommitResult, Store } from '../store/store.ts';
 import { createWaits } from '../store/waits.ts';
 import type { Candidate } from './choose.ts';
 import { Electorate, type QuorumMachine, type VoterChange } from './electorate.ts';
-import { COMMITS_KEPT, type Head, sameContents } from './head.ts';
+import { COMMITS_KEPT, type Head, revisionOf, type SegmentName, sameContents } from './head.ts';
 import { randomId } from './ids.ts';
 import { eraOf, type Membership, type Voter } from './membership.ts';
 import { type AcceptedRounds, Progress } from './progress.ts';
 import { beginEra, findRemains, nextEra, type Remains } from './remains.ts';
-import { addSegment, type Entry, snapshotOf } from './segments.ts';
+import { addSegment, type Entry, snapshotOf, type Texts } from './segments.ts';
 import { statusOf, type VoterStatus } from './status.ts';
 import { type AskVoter, HeadVoters, type TextCache } from './voters.ts';
 
@@ -182,10 +182,17 @@ export class QuorumStore implements Store {
     });
   }
 
-  async #read(): Promise<Snapshot> {
+  /** The contents of the head `gone` cannot be read. */
+  async #read(gone?: Head): Promise<Snapshot> {
     const head = await this.#readHead();
     if (head === undefined) return EMPTY_SNAPSHOT;
-    return (await this.#load(head)) ?? this.#read();
+    try {
+      return (await this.#load(head)) ?? this.#read();
+    } catch (error) {
+      // A voter removes contents when it accepts a head that does not name them, so that head is read then.
+      if (!isFleetError(error, 'registry-unavailable') || (gone && sameContents(gone, head))) throw error;
+      return this.#read(head);
+    }
   }
 
   async #commit(
@@ -323,10 +330,9 @@ export class QuorumStore implements Store {
       return [{ key, revision: after.revision, ...(change.kind === 'put' && { value: change.value }) }];
     });
     const before = head.segments ?? [];
-    const texts = new Map(before.map(({ hash }) => [hash, this.#options.cache.get(hash) ?? '']));
     const { segments, added } = addSegment(
       before,
-      texts,
+      this.#textsOf(before),
       entries.sort((a, b) => (a.key < b.key ? -1 : 1)),
     );
     this.#holders.add(added);
@@ -366,23 +372,15 @@ export class QuorumStore implements Store {
           hint: 'Try again; if it stays like this, run fleetctl registry to see the voters',
         },
       );
-    const texts = new Map(head.segments.map(({ hash }) => [hash, this.#options.cache.get(hash) ?? '']));
-    return snapshotOf(head.revision, head.segments, texts);
+    return snapshotOf(head.revision, head.segments, this.#textsOf(head.segments));
   }
-}
 
-/**
- * The revision of a commit; undefined if it was not made. `lowest` is the lowest revision that it was proposed as: a voter may have
- * accepted the proposal, and another process may have completed it. Throws FleetError `registry-unavailable` if the head does not name all
- * commits from there on.
- */
-function revisionOf(id: string, { revision, commits }: Head, lowest: number): number | undefined {
-  const later = commits.indexOf(id);
-  if (later >= 0) return revision - later;
-  if (revision - commits.length < lowest) return undefined;
-  throw new FleetError(
-    'registry-unavailable',
-    `Cannot tell whether the registry was changed: ${revision - lowest} other changes followed before an answer`,
-    { hint: 'The change may be made or not; run the command again' },
-  );
+  #textsOf(segments: readonly SegmentName[]): Texts {
+    return new Map(
+      segments.flatMap(({ hash }) => {
+        const text = this.#options.cache.get(hash);
+        return text === undefined ? [] : [[hash, text] as const];
+      }),
+    );
+  }
 }

@@ -29,8 +29,8 @@ export type VoterRequest = {
     | { readonly kind: 'reserve'; readonly proposer: number }
     /** Gives the machine a state, unless it has a valid one other than `unless`. The old file is kept beside it. */
     | { readonly kind: 'create'; readonly unless?: string }
-    /** Stores a value under a new state, in place of the register with the state `unless`; empty for none. */
-    | (Proposed & { readonly kind: 'found'; readonly unless: string })
+    /** Stores a value under a new state, in place of this register. */
+    | (Proposed & { readonly kind: 'found'; readonly replaced: OnDisk })
     /** Answers when another proposal than this one is accepted, or after {@link WAIT_SECONDS}. */
     | { readonly kind: 'wait'; readonly accepted: Ballot }
     | { readonly kind: 'prepare'; readonly state: string; readonly ballot: Ballot }
@@ -38,6 +38,9 @@ export type VoterRequest = {
   /** The answer has the texts of all contents but these; without it, it has none. */
   readonly unlessKnown?: readonly string[];
 };
+
+/** A register in its file: its state, and the ballot that it has accepted. */
+export type OnDisk = { readonly state: string; readonly accepted: Ballot };
 
 /** What a machine has stored afterwards. */
 export type VoterAnswer = {
@@ -74,8 +77,8 @@ export type Found = {
   readonly ballot: Ballot | undefined;
   /** It has stored something that does not count. */
   readonly isInvalid: boolean;
-  /** The state in its file, also if it does not count; undefined if the file cannot be read. */
-  readonly onDisk: string | undefined;
+  /** Also if it does not count; undefined if there is none, or the file cannot be read. */
+  readonly onDisk: OnDisk | undefined;
   /** What it has stored without a state that counts: in a copy, or after it was set back. */
   readonly aside: Proposal<Head> | undefined;
   readonly owner: string | undefined;
@@ -204,13 +207,30 @@ export class HeadVoters implements Acceptors<Head> {
     return { machine, state, head: stored.accepted?.value };
   }
 
-  /** Stores a head under the new state of a voter, in place of the state `unless`; false if the machine has another one, or did not answer. */
-  async found({ machine, state }: Voter, unless: string, ballot: Ballot, head: Head): Promise<boolean> {
+  /** Stores a head under the new state of a voter, in place of what was found there; false if the machine has changed, or did not answer. */
+  async found(
+    { machine, state }: Voter,
+    onDisk: OnDisk | undefined,
+    ballot: Ballot,
+    head: Head,
+  ): Promise<boolean> {
+    const replaced = onDisk ?? (await this.#emptyOn(machine));
+    if (replaced === undefined) return false;
     const value = formatHead(head);
     this.#remember(value, head);
     const contents = head.segments.map(({ hash }) => ({ hash, text: this.#cache.get(hash) ?? '' }));
-    const action = { kind: 'found', state, unless, ballot, value, contents } as const;
+    const action = { kind: 'found', state, replaced, ballot, value, contents } as const;
     return (await this.#try({ machine, state }, action)) !== undefined;
+  }
+
+  /**
+   * A new register on a machine without one; undefined if it has one. A machine never makes a state again, so a request to replace it that
+   * arrives twice has no effect after a loss of the disk.
+   */
+  async #emptyOn(machine: string): Promise<OnDisk | undefined> {
+    const created = await this.create(machine).catch(() => undefined);
+    if (created === undefined || created.head !== undefined) return undefined;
+    return { state: created.state, accepted: NO_BALLOT };
   }
 
   async read(voter: Voter): Promise<Stored<Head> | undefined> {
@@ -327,7 +347,8 @@ export class HeadVoters implements Acceptors<Head> {
     const { accepted, promised } = answer.stored;
     const head = accepted && this.#headOf(accepted.value);
     const proposal = accepted && head && { ballot: accepted.ballot, value: head };
-    const shown = { machine, state: answer.state ?? '', round: accepted?.ballot.round ?? 0 };
+    const ballot = accepted?.ballot ?? NO_BALLOT;
+    const shown = { machine, state: answer.state ?? '', round: ballot.round };
     const isInvalid =
       answer.invalid === true ||
       (accepted !== undefined && head === undefined) ||
@@ -336,11 +357,12 @@ export class HeadVoters implements Acceptors<Head> {
     const state = isInvalid ? undefined : answer.state;
     this.#states.delete(machine);
     this.#states.set(machine, state);
-    const found = { state, onDisk: answer.state, owner: answer.owner, isInvalid };
+    const onDisk = answer.state === undefined ? undefined : { state: answer.state, accepted: ballot };
+    const found = { state, onDisk, owner: answer.owner, isInvalid };
     if (state === undefined) return { ...found, stored: { promised }, aside: proposal };
     this.#progress.learn({ ...shown, state }, head);
     this.#holdings.set(state, answer.contents);
-    this.#accepted.set(state, accepted?.ballot ?? NO_BALLOT);
+    this.#accepted.set(state, ballot);
     if (head !== undefined) {
       const latest = this.#latest.get(head.cluster);
       if (head.membership.epoch > (latest?.membership.epoch ?? 0)) this.#latest.set(head.cluster, head);

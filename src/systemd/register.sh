@@ -76,13 +76,15 @@ accept() {
   [ "$state" = "$1" ] && ! higher "$promised" "$2" || return 0
   store_value "$@"
 }
-# found UNLESS STATE BALLOT VALUE HASH...: the same under a new state, in place of the register with the state UNLESS
+# found STATE ACCEPTED NEW-STATE BALLOT VALUE HASH...: the same under a new state, in place of the register with this state and this
+# accepted ballot
 found() {
   read_register
   case $? in 0 | [456]) ;; *) return 1 ;; esac
-  [ "$state" = "$1" ] || return 0
-  shift
-  set_aside || return
+  [ "$state $accepted" = "$1 $2" ] || return 0
+  shift 2
+  # An empty one may be in place of a damaged one, which was set aside.
+  [ "$accepted" = '0 0' ] || set_aside || return
   state=$1
   store_value "$@"
 }

@@ -64,11 +64,11 @@ function actionLines({ register, action }: VoterRequest): readonly string[] {
     text === undefined ? [] : [`step store store ${quote(hash)} ${encodeForPrintf(text)} || return`],
   );
   const hashes = action.contents.map(({ hash }) => quote(hash)).join(' ');
-  if (action.kind === 'found')
-    return [
-      ...stored,
-      `step change found ${quote(action.unless)} ${words} ${quote(action.value)} ${hashes} || return`,
-    ];
+  if (action.kind === 'found') {
+    const { state, accepted } = action.replaced;
+    const replaced = `${quote(state)} '${accepted.round} ${accepted.proposer}'`;
+    return [...stored, `step change found ${replaced} ${words} ${quote(action.value)} ${hashes} || return`];
+  }
   return [...stored, `step change accept ${words} ${quote(action.value)} ${hashes} || return`];
 }
 

@@ -56,7 +56,16 @@ describe('the registry that machines have', () => {
       [held('d', LATER), held('a', THREE), held('b', THREE)],
       { head: { membership: LATER } },
     ],
-    ['none, if a machine is no voter of what it has', [held('d', THREE)], { kind: 'none' }],
+    [
+      'that of a voter before one that is none',
+      [held('d', membership(5, 'e')), held('a', THREE)],
+      { support: 1, head: { membership: THREE } },
+    ],
+    [
+      'that of a machine that is no voter of it, if no voter is left',
+      [held('d', THREE)],
+      { support: 1, isConfirmed: false, head: { membership: THREE } },
+    ],
   ])('is %s', (_, holdings, expected) => {
     expect(agreementOf(holdings)).toMatchObject(expected as object);
     const kind = (agreed: ReturnType<typeof agreementOf>): string => agreed.kind;

@@ -49,7 +49,8 @@ function withRegister(disk: Disk, action: Action, newState: () => string): Disk 
   const { ballot, value } = action;
   const isTaken =
     action.kind === 'found'
-      ? (state ?? '') === action.unless
+      ? state === action.replaced.state &&
+        compareBallots(stored.accepted?.ballot ?? NO_BALLOT, action.replaced.accepted) === 0
       : state === action.state && compareBallots(stored.promised, ballot) <= 0;
   const accepted = { promised: afterBallot(ballot), accepted: { ballot, value } };
   return isTaken ? { ...disk, state: action.state, stored: accepted } : disk;
@@ -110,7 +111,7 @@ export class ModelVoters {
   #answer(machine: string, request: VoterRequest): VoterAnswer {
     const { action } = request;
     if (this.copied.has(machine)) {
-      const isReplaced = action.kind === 'found' && action.unless === this.#disk(machine).state;
+      const isReplaced = action.kind === 'found' && action.replaced.state === this.#disk(machine).state;
       if (action.kind === 'create') this.disks.delete(machine);
       else if (!isReplaced) return answerOf(this.#disk(machine), request);
       this.copied.delete(machine);

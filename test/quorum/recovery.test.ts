@@ -1,14 +1,17 @@
 import { describe, expect, it } from 'vitest';
+import { FleetError } from '../../src/base/errors.ts';
+import type { Candidate } from '../../src/quorum/choose.ts';
 import { openQuorumStore, type QuorumStore } from '../../src/quorum/store.ts';
+import type { AskVoter, VoterRequest } from '../../src/quorum/voters.ts';
 import type { Change } from '../../src/store/store.ts';
-import { ModelVoters, memoryCache } from './model-voters.ts';
+import { EMPTY_DISK, ModelVoters, memoryCache } from './model-voters.ts';
 
 const MACHINES = ['m1', 'm2', 'm3', 'm4', 'm5'];
 
 const put = (key: string): Change => ({ kind: 'put', key, value: '1', ifRevision: 0 });
 
 /** Opens stores as separate processes do. */
-function opener({ ask }: ModelVoters, names?: readonly string[]): () => QuorumStore {
+function opener({ ask }: { readonly ask: AskVoter }, names?: readonly string[]): () => QuorumStore {
   return () =>
     openQuorumStore({
       register: 'head',
@@ -73,6 +76,81 @@ describe('a registry without a majority of its voters', () => {
     await expect(open().remains()).rejects.toThrow('these machines have different ones: m3; m4');
     voters.disks.delete('m4');
     expect((await open().remains())?.holders).toEqual(['m3']);
+  });
+
+  it('misses a voter whose state only another machine shows', async () => {
+    const voters = new ModelVoters();
+    const open = opener(voters);
+    await open().commit([put('a')]);
+    voters.disks.set('m4', voters.disks.get('m2') ?? EMPTY_DISK);
+    voters.disks.delete('m2');
+    voters.down.add('m1');
+    await expect(open().list('')).rejects.toThrow(/have lost their copy/);
+    const remains = await open().remains();
+    expect(remains?.missing.toSorted()).toEqual(['m1', 'm2']);
+    await remains?.store.commit([put('b')]);
+    expect(await keysIn(open())).toEqual(['a', 'b']);
+  });
+
+  it('is not rebuilt if a voter of a majority has a name that the configuration lacks', async () => {
+    const voters = new ModelVoters();
+    await opener(voters)().commit([put('a')]);
+    voters.down.add('m1');
+    expect(await opener(voters, ['m2', 'm4', 'm5'])().remains()).toBeUndefined();
+  });
+
+  it('replaces no machine that has accepted something since it was asked', async () => {
+    const voters = new ModelVoters();
+    const open = opener(voters);
+    await open().commit([put('a')]);
+    voters.down.add('m1').add('m2');
+    const remains = await open().remains();
+    voters.down.delete('m2');
+    await open().commit([put('b')]);
+    await expect(remains?.store.commit([put('rebuilt')])).rejects.toThrow(/did not store it/);
+    expect(await keysIn(open())).toEqual(['a', 'b']);
+  });
+
+  it('is left on a machine that becomes a voter again, at any time', async () => {
+    const voters = new ModelVoters();
+    await opener(voters)().commit([put('a')]);
+    voters.down.add('m1').add('m2');
+    await (await opener(voters)().remains())?.store.commit([put('b')]);
+    voters.down.clear();
+    voters.down.add('m4');
+    const ask: AskVoter = async (machine, request) => {
+      if (request.action.kind === 'accept') throw new FleetError('ssh-refused', 'killed');
+      return voters.ask(machine, request);
+    };
+    const candidates = MACHINES.map((machine): Candidate => {
+      const isLost = machine === 'm4';
+      return { machine, answers: !isLost, condition: isLost ? 'lost' : 'good', mark: undefined };
+    });
+    const before = voters.disks.get('m1')?.state;
+    await opener({ ask })().tend(candidates);
+    expect(voters.disks.get('m1')?.state).not.toBe(before);
+    for (const machine of ['m2', 'm3', 'm4', 'm5']) voters.disks.delete(machine);
+    voters.down.clear();
+    await expect(opener(voters)().list('')).rejects.toThrow(/have lost their copy.*m3, m4, m5/);
+    await (await opener(voters)().remains())?.store.commit([put('c')]);
+    expect(await keysIn(opener(voters)())).toEqual(['a', 'b', 'c']);
+  });
+
+  it('does not return to a voter that has lost its disk when a request arrives again', async () => {
+    const voters = new ModelVoters();
+    await opener(voters)().commit([put('a')]);
+    voters.down.add('m1').add('m2');
+    const requests: [machine: string, request: VoterRequest][] = [];
+    const ask: AskVoter = (machine, request) => {
+      requests.push([machine, request]);
+      return voters.ask(machine, request);
+    };
+    await (await opener({ ask })().remains())?.store.commit([put('b')]);
+    const { state } = voters.disks.get('m4') ?? EMPTY_DISK;
+    voters.disks.delete('m4');
+    for (const [machine, request] of requests) if (machine === 'm4') await voters.ask(machine, request);
+    expect([typeof state, voters.disks.get('m4')?.state === state]).toEqual(['string', false]);
+    expect(await keysIn(opener(voters)())).toEqual(['a', 'b']);
   });
 
   it('makes no voter of a machine of another cluster', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
+import { NO_BALLOT } from '../../src/quorum/ballot.ts';
 import type { Candidate } from '../../src/quorum/choose.ts';
 import { openQuorumStore, type QuorumOptions, type QuorumStore } from '../../src/quorum/store.ts';
 import type { Change, Store } from '../../src/store/store.ts';
@@ -232,6 +233,20 @@ describe('a store on machines', () => {
     await expect(opener(voters, { ask })().commit([put('b')])).rejects.toThrow(/Cannot confirm/);
     voters.down.add('web-1');
     expect((await opener(voters)().list('')).records.map(({ key }) => key)).toEqual(['a', 'b']);
+  });
+
+  it('looks twice before it knows that there is no registry', async () => {
+    const voters = new ModelVoters();
+    await opener(voters)().commit([put('a')]);
+    const asked = new Set<string>();
+    const ask: QuorumOptions['ask'] = async (machine, request) => {
+      const answer = await voters.ask(machine, request);
+      if (asked.has(machine)) return answer;
+      // The registry was on another machine when this one was asked, which had lost it when it was asked.
+      asked.add(machine);
+      return { ...answer, state: undefined, stored: { promised: NO_BALLOT } };
+    };
+    expect((await opener(voters, { ask })().list('')).revision).toBe(1);
   });
 
   it('names the voters that are missing for a majority', async () => {

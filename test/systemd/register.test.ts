@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/base/hash.ts';
-import type { Ballot } from '../../src/quorum/ballot.ts';
+import { type Ballot, NO_BALLOT } from '../../src/quorum/ballot.ts';
 import type { VoterAnswer, VoterRequest } from '../../src/quorum/voters.ts';
 import { registerQuery } from '../../src/systemd/register.ts';
 import { ModelVoters } from '../quorum/model-voters.ts';
@@ -47,6 +47,8 @@ describe('a register on a machine', () => {
         round: Math.floor(random() * 6) + Math.floor(i / 5),
         proposer: Math.floor(random() * 3) + 1,
       };
+      const stored = model.disks.get('m')?.stored.accepted?.ballot ?? NO_BALLOT;
+      const accepted = random() < 0.5 ? ballot : stored;
       const named = random() < 0.9 ? state : 'f'.repeat(32);
       const contents = TEXTS.filter(() => random() < 0.5).map((text) => ({
         hash: sha256(text),
@@ -61,7 +63,7 @@ describe('a register on a machine', () => {
           { kind: 'prepare', state: named, ballot },
           { kind: 'accept', state: named, ballot, value, contents },
           { kind: 'accept', state: named, ballot, value, contents },
-          { kind: 'found', state: named, unless: named, ballot, value, contents },
+          { kind: 'found', state: named, replaced: { state: named, accepted }, ballot, value, contents },
         ]),
         random() < 0.3 ? TEXTS.filter(() => random() < 0.5).map(sha256) : undefined,
       );
@@ -118,10 +120,12 @@ describe('a register on a machine', () => {
       await ask({ kind: 'accept', state: next, ballot: BALLOT, value: '{}', contents: [] });
       harm(file);
       const again = bytesOf(file);
-      expect(await ask(isWhole ? { ...FOUND, unless: next } : FOUND)).toMatchObject({
-        state: FOUND.state,
-        stored: { accepted: { value: '{}' } },
-      });
+      const replaced = isWhole
+        ? { state: next, accepted: BALLOT }
+        : { state: (await ask({ kind: 'create' })).state ?? '', accepted: NO_BALLOT };
+      expect(
+        await ask({ kind: 'found', state, replaced, ballot: BALLOT, value: '{}', contents: [] }),
+      ).toMatchObject({ state, stored: { accepted: { value: '{}' } } });
       expect(bytesOf(`${file}.replaced`)).toEqual(again);
     },
   );
@@ -140,9 +144,6 @@ describe('a register on a machine', () => {
     expect(fresh.state).toMatch(/^[0-9a-f]{32}$/);
     expect(fresh.state).not.toBe(state);
     expect((await ask({ kind: 'read' })).state).toBe(fresh.state);
-    rmSync(file);
-    execFileSync(program, [file]);
-    expect((await ask(FOUND)).state).toBe(FOUND.state);
   });
 
   it('rejects while another process holds its lock, and works afterwards', async () => {
@@ -207,6 +208,30 @@ describe('a register on a machine', () => {
     },
   );
 
+  it('is replaced by a recovery only as it was found, and is kept', async () => {
+    const machine = await createLocalMachine();
+    const { session } = machine.connect();
+    const ask = (action: Action): Promise<VoterAnswer> =>
+      session.ask(registerQuery({ register: 'head', action }));
+    const { state = '' } = await ask({ kind: 'create' });
+    const contents = TEXTS.map((text) => ({ hash: sha256(text), text }));
+    await ask({ kind: 'accept', state, ballot: BALLOT, value: '{}', contents });
+    const file = machine.path('var/registry/head.register');
+    const before = bytesOf(file);
+    const found = (replaced: { state: string; accepted: Ballot }): Promise<VoterAnswer> =>
+      ask({
+        ...{ kind: 'found', state: 'e'.repeat(32), replaced, value: '{"a":1}', contents },
+        ballot: { round: 1, proposer: 3 },
+      });
+    expect((await found({ state: 'f'.repeat(32), accepted: BALLOT })).state).toBe(state);
+    expect((await found({ state, accepted: { ...BALLOT, round: 4 } })).state).toBe(state);
+    expect(await found({ state, accepted: BALLOT })).toMatchObject({
+      state: 'e'.repeat(32),
+      stored: { promised: { round: 2, proposer: 3 }, accepted: { value: '{"a":1}' } },
+    });
+    expect(bytesOf(`${file}.replaced`)).toEqual(before);
+  });
+
   it('is read with a promise, also if that cannot be written', async () => {
     const machine = await createLocalMachine();
     const ask = (action: Action): Promise<VoterAnswer> =>
@@ -224,14 +249,6 @@ describe('a register on a machine', () => {
 });
 
 const BALLOT = { round: 5, proposer: 7 };
-const FOUND = {
-  kind: 'found',
-  state: 'f'.repeat(32),
-  unless: '',
-  ballot: BALLOT,
-  value: '{}',
-  contents: [],
-} as const;
 
 /** As a text, because long buffers are compared slowly. */
 function bytesOf(file: string): string {
