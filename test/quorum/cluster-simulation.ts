@@ -7,7 +7,7 @@ import { openQuorumStore, type QuorumStore } from '../../src/quorum/store.ts';
 import type { TextCache } from '../../src/quorum/voters.ts';
 import type { Change } from '../../src/store/store.ts';
 import { pick } from '../support/random.ts';
-import { CLUSTER, eraOf, Ledger, type Operation } from './ledger.ts';
+import { CLUSTER, eraOf, FOREIGN, Ledger, type Operation } from './ledger.ts';
 import { type Disk, EMPTY_DISK } from './model-voters.ts';
 import { type Machine, type MachineFault, World } from './world.ts';
 
@@ -20,10 +20,10 @@ export type Account = {
   /** Results of a registry that a single machine has made up, and was the only one to answer. */
   readonly foreign: number;
   readonly former: number;
+  readonly refused: number;
 };
 
 const MACHINES = 6;
-const FOREIGN = 'f'.repeat(32);
 const OPERATORS = 2;
 
 /** `revision`: that of its last list. */
@@ -43,7 +43,7 @@ export class ClusterSimulation {
   #lostUntil = 0;
 
   constructor(seed: number, fault?: MachineFault) {
-    this.world = new World(seed, MACHINES, ({ disk }) => this.#ledger.record(disk), fault);
+    this.world = new World(seed, MACHINES, (disk, before) => this.#ledger.record(disk, before), fault);
     this.#found();
   }
 
@@ -62,11 +62,11 @@ export class ClusterSimulation {
     }
     for (const client of clients) client.alive = false;
     await this.#end();
-    const { operations, recoveries, former, foreign } = this.#ledger;
+    const { operations, recoveries, former, foreign, refused } = this.#ledger;
     const acknowledged = operations.filter(({ end }) => end !== undefined).length;
     const { steps: all } = world;
     const violations = this.#ledger.judge();
-    return { violations, steps: all, acknowledged, recoveries, former, foreign };
+    return { violations, steps: all, acknowledged, recoveries, former, foreign, refused: refused.size };
   }
 
   /** An agreement is judged by its holdings. */
@@ -74,10 +74,9 @@ export class ClusterSimulation {
     holdings: readonly { readonly state: string; readonly head: Head }[],
     chosen: Head | undefined,
   ): void {
-    const own = holdings.filter(({ state, head }) => votersIn(head.membership).includes(state));
-    const ours = own.filter(({ head }) => head.cluster === CLUSTER);
+    const ours = holdings.filter(({ head }) => head.cluster === CLUSTER);
     if (chosen === undefined) return;
-    if (chosen.cluster !== CLUSTER && ours.length >= own.length - ours.length)
+    if (chosen.cluster !== CLUSTER && ours.length >= holdings.length - ours.length)
       this.#ledger.violations.push('a registry counts that no more machines have than that of the cluster');
     if (
       chosen.cluster === CLUSTER &&
@@ -231,9 +230,11 @@ export class ClusterSimulation {
     else this.#makeUp(machine);
   }
 
-  /** It loses its disk, if another machine still has a registry. */
+  /** It loses its disk, if another machine still has the registry, as a voter or not. */
   #lose(machine: Machine): void {
-    if (this.#holders.some((each) => each !== machine)) this.#replace(machine, EMPTY_DISK);
+    const others = this.world.machines.filter((each) => each !== machine);
+    if (others.some(({ disk }) => this.#ledger.headIn(disk)?.cluster === CLUSTER))
+      this.#replace(machine, EMPTY_DISK);
   }
 
   #loseMajority(): void {
@@ -320,10 +321,6 @@ export class ClusterSimulation {
     for (let step = 0; !isOver && step < 20_000; step++) await world.step();
     if (!isOver) this.#ledger.violations.push('the last read does not end');
   }
-}
-
-function votersIn({ voters, previous = [] }: Membership): readonly string[] {
-  return [...voters, ...previous].map(({ state }) => state);
 }
 
 function put(key: string): Change {

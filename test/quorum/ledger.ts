@@ -20,8 +20,9 @@ export type Operation = {
   chain?: Chain;
 };
 
-/** The registry of the simulation; others are foreign. */
+/** The registry of the simulation, and one that a machine makes up. */
 export const CLUSTER = 'c'.repeat(32);
+export const FOREIGN = 'f'.repeat(32);
 
 /** What was chosen, by what is durable on machines, and every contradiction to it. The rules of a quorum are written again here. */
 export class Ledger {
@@ -43,6 +44,8 @@ export class Ledger {
   readonly #votes = new Map<string, Set<string>>();
   /** The keys of a registry that was made up. */
   readonly #foreign = new Set(['foreign']);
+  /** The era that each recovery has begun, by its key. */
+  readonly #eras = new Map<string, number>([['', 0]]);
   /** By the last key. */
   readonly #chosen = new Map<string, Chain>();
   /** The longest chain that was chosen, and the era, by the last recovery. */
@@ -53,14 +56,19 @@ export class Ledger {
     if (!('contents' in action)) return;
     for (const { hash, text } of action.contents) if (text !== undefined) this.#texts.set(hash, text);
     const head = this.#parse(action.value);
-    if (head !== undefined && head.cluster !== CLUSTER)
-      for (const key of this.chainOf(head)) this.#foreign.add(key);
+    if (head?.cluster === CLUSTER) this.#eras.set(branchOf(this.chainOf(head)), eraOf(head.membership));
+    else if (head?.cluster === FOREIGN) for (const key of this.chainOf(head)) this.#foreign.add(key);
+    else if (head !== undefined) this.violations.push('a second registry was created');
   }
 
   /** The head that a machine has as a voter. */
   headOn({ state, stored }: Pick<Disk, 'state' | 'stored'>): Head | undefined {
-    const head = stored.accepted && this.#parse(stored.accepted.value);
+    const head = this.headIn({ stored });
     return head !== undefined && isVoter(head, state) ? head : undefined;
+  }
+
+  headIn({ stored }: Pick<Disk, 'stored'>): Head | undefined {
+    return stored.accepted && this.#parse(stored.accepted.value);
   }
 
   #parse(value: string): Head | undefined {
@@ -68,16 +76,32 @@ export class Ledger {
     return this.#heads.get(value);
   }
 
-  /** A register is durable. */
-  record({ state, stored }: Disk): void {
-    const head = this.headOn({ state, stored });
+  /** A register is durable, in place of `before`. */
+  record({ state, stored }: Disk, before?: Disk): void {
+    const head = this.headIn({ stored });
     if (head?.cluster !== CLUSTER || state === undefined || stored.accepted === undefined) return;
+    const lost = before && before.state !== state ? this.headIn(before) : undefined;
+    if (lost?.cluster === CLUSTER) this.#replaced(lost, head, isVoter(head, state));
+    if (!isVoter(head, state)) return;
     const { ballot, value } = stored.accepted;
     const name = `${ballot.round} ${ballot.proposer} ${value}`;
     const votes = this.#votes.get(name) ?? new Set();
     this.#votes.set(name, votes.add(state));
     const { voters, previous = voters } = head.membership;
     if (isMajority(votes, voters) && isMajority(votes, previous)) this.#choose(head);
+  }
+
+  /** A machine gets a new state: as a future voter, or by a recovery, which has the commits of what it continues with and replaces. */
+  #replaced(lost: Head, head: Head, byRecovery: boolean): void {
+    const chain = this.chainOf(head);
+    const before = byRecovery ? chain.slice(0, -1) : chain;
+    const era = this.#eras.get(branchOf(before)) ?? 0;
+    if (eraOf(lost.membership) > era) this.violations.push('a register of a later era was replaced');
+    if (eraOf(lost.membership) < era || !byRecovery) return;
+    const keys = this.chainOf(lost).filter((key) => !chain.includes(key));
+    for (const { key, end } of this.operations)
+      if (end !== undefined && keys.includes(key))
+        this.violations.push(`a recovery replaces a register with ${key}, which it does not have`);
   }
 
   #choose(head: Head): void {
@@ -146,19 +170,24 @@ export class Ledger {
     this.recoveries++;
     const kept = new Set(this.chainOf(head));
     const era = eraOf(head.membership);
-    if (missing.length === 0) this.violations.push('a recovery names no missing voter');
-    const own = [...found.values()].filter(
-      (each) => each.head !== undefined && isVoter(each.head, each.state),
-    );
-    const ours = own.filter((each) => each.head?.cluster === CLUSTER);
+    const { voters, previous = voters } = head.membership;
+    const gone = [...voters, ...previous].filter((voter) => found.get(voter.machine)?.state !== voter.state);
+    const states = new Set([...voters, ...previous].map(({ state }) => state));
+    for (const { state } of gone) states.delete(state);
+    if (isMajority(states, voters) && isMajority(states, previous))
+      this.violations.push('a recovery although a majority answers');
+    if (gone.some(({ machine }) => !missing.includes(machine)) || missing.length > gone.length)
+      this.violations.push('a recovery does not name the missing voters');
+    const heads = [...found.values()].flatMap((each) => each.head ?? []);
+    const ours = heads.filter(({ cluster }) => cluster === CLUSTER);
     if (head.cluster !== CLUSTER) {
-      if (ours.length * 2 >= own.length)
+      if (ours.length * 2 >= heads.length)
         this.violations.push('a recovery continues with a registry that was made up');
       return;
     }
     const onMachines = ours.map((each) => ({
-      era: each.head === undefined ? 0 : eraOf(each.head.membership),
-      keys: new Set(each.head === undefined ? [] : this.chainOf(each.head)),
+      era: eraOf(each.membership),
+      keys: new Set(this.chainOf(each)),
     }));
     for (const { kind, key, end = start } of this.operations) {
       if (kind !== 'commit' || end >= start || kept.has(key)) continue;

@@ -1,10 +1,11 @@
 import { FleetError } from '../../src/base/errors.ts';
+import { NO_BALLOT } from '../../src/quorum/ballot.ts';
 import type { VoterAnswer, VoterRequest } from '../../src/quorum/voters.ts';
 import { pick, seeded } from '../support/random.ts';
 import { answerOf, type Disk, EMPTY_DISK, writesOf } from './model-voters.ts';
 
 /** One faulty rule of a machine. */
-export type MachineFault = 'found-not-synced' | 'state-is-kept';
+export type MachineFault = 'found-not-synced' | 'found-replaces-any';
 
 /** What a machine has on its disk. Writes are lost by a loss of power until they are synced. */
 export class Machine {
@@ -36,13 +37,18 @@ export class World {
   /** No faults any more. */
   calm: boolean = false;
   readonly #fault: MachineFault | undefined;
-  /** Is called when a register is durable. */
-  readonly #durable: (machine: Machine) => void;
+  /** Is called when a register is durable, in place of `before`. */
+  readonly #durable: (disk: Disk, before: Disk) => void;
   #ids = 0;
   readonly #events: (() => void)[] = [];
   readonly #timers: (() => void)[] = [];
 
-  constructor(seed: number, count: number, durable: (machine: Machine) => void, fault?: MachineFault) {
+  constructor(
+    seed: number,
+    count: number,
+    durable: (disk: Disk, before: Disk) => void,
+    fault?: MachineFault,
+  ) {
     this.random = seeded(seed);
     this.machines = Array.from({ length: count }, (_, index) => new Machine(`m${index}`));
     this.#durable = durable;
@@ -146,7 +152,7 @@ export class World {
 
   #script(machine: Machine, request: VoterRequest, end: Reply): void {
     this.#sync(machine);
-    const action = this.#mutated(request.action);
+    const action = this.#mutated(machine.disk, request.action);
     const writes = writesOf(machine.disk, action, () => this.newId());
     const write = (index: number): void => {
       const after = writes[index];
@@ -172,13 +178,15 @@ export class World {
 
   #sync(machine: Machine): void {
     if (machine.unsynced === undefined) return;
+    const before = machine.disk;
     machine.disk = machine.unsynced;
     machine.unsynced = undefined;
-    this.#durable(machine);
+    this.#durable(machine.disk, before);
   }
 
-  #mutated(action: VoterRequest['action']): VoterRequest['action'] {
-    if (this.#fault === 'state-is-kept' && action.kind === 'create') return { kind: 'create' };
+  #mutated({ state = '', stored }: Disk, action: VoterRequest['action']): VoterRequest['action'] {
+    if (this.#fault === 'found-replaces-any' && action.kind === 'found')
+      return { ...action, replaced: { state, accepted: stored.accepted?.ballot ?? NO_BALLOT } };
     return action;
   }
 }
