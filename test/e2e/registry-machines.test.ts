@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { cluster, inside, onMachines } from '../support/cluster.ts';
+import { cluster, inside, insideAll, MACHINES, onMachines } from '../support/cluster.ts';
 import { fleetdStarter } from './fleetd.ts';
 import { createOperator, done, SLEEPER } from './operator.ts';
 
@@ -52,6 +52,39 @@ onMachines('a registry on the machines', () => {
       'k2 had lost its copy of the registry, and has it again',
     );
     expect((await bob.fleetctl('registry')).stdout.match(/ current /g)).toHaveLength(3);
+  });
+
+  it('gives a voter whose disk was set back a new copy, and does not count it before', async () => {
+    // Links keep the file itself, as a snapshot of the disk does.
+    await inside('k2', 'rm -rf /root/backup; cp -al /var/lib/fleet/registry /root/backup');
+    for (const unit of ['web@set', 'web@back']) await alice.fleetctl('start', unit);
+    await inside('k2', 'rm -r /var/lib/fleet/registry; mv /root/backup /var/lib/fleet/registry');
+    for (const each of [alice, bob]) expect((await each.fleetctl('registry')).stdout).toMatch(/^k2 +lost /m);
+    expect((await alice.fleetctl('start', 'web@9')).stderr).toContain(
+      'k2 had lost its copy of the registry, and has it again',
+    );
+    expect((await bob.fleetctl('registry')).stdout.match(/ current /g)).toHaveLength(3);
+  });
+
+  it('continues with copies if all voters have one, and keeps the units that only machines have', async () => {
+    const each = (script: string): Promise<unknown> => insideAll(MACHINES, script);
+    await each('rm -rf /root/backup; cp -a /var/lib/fleet/registry /root/backup');
+    alice.write('later.service', SLEEPER);
+    expect((await alice.fleetctl('start', 'later')).status).toBe(0);
+    await each('rm -r /var/lib/fleet/registry; cp -a /root/backup /var/lib/fleet/registry');
+    const refused = await alice.fleetctl('list-unit-files');
+    expect([refused.status, refused.stderr]).toEqual([
+      5,
+      expect.stringMatching(/damaged, or copies: k1, k2, k3\n.*fleetctl recover/),
+    ]);
+    const { status, stdout, stderr } = await alice.fleetctl('recover', '--yes');
+    expect([status, stdout]).toEqual([0, expect.stringMatching(/\nVoters: k1, k2, k3\n$/)]);
+    expect(stderr).toContain('which are taken from their machines: later.service\n');
+    expect((await alice.fleetctl('registry')).stdout.match(/ current /g)).toHaveLength(3);
+    expect((await alice.fleetctl('reconcile')).stdout).not.toContain('later.service');
+    expect((await alice.fleetctl('recover', '--accept', 'later')).status).toBe(0);
+    const listed = await bob.fleetctl('list-units', '--fields=unit,active', '--no-legend');
+    expect(listed.stdout).toMatch(/^later\.service +active$/m);
   });
 
   it('cannot be changed without a majority, names the voters that are missing, and stops no unit', async () => {
