@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseHead } from '../../src/quorum/head.ts';
-import type { AcceptedRounds } from '../../src/quorum/progress.ts';
+import { type AcceptedRounds, Progress } from '../../src/quorum/progress.ts';
 import { openQuorumStore, type QuorumStore } from '../../src/quorum/store.ts';
 import type { Change } from '../../src/store/store.ts';
 import { type Disk, ModelVoters, memoryCache } from './model-voters.ts';
@@ -119,6 +119,22 @@ describe('a voter whose disk was set back', () => {
     const store = open(voters);
     for (const key of ['c', 'd']) await store.commit([put(key)]);
     expect(await keysIn(open(voters))).toEqual(['a', 'b', 'c', 'd']);
+  });
+});
+
+describe('an answer that is overtaken by a later one', () => {
+  it('tells of no voter that was set back', () => {
+    const progress = new Progress();
+    const shown = { machine: 'm1', state: 's1', round: 3 };
+    const isSetBack = progress.expect();
+    progress.learn({ ...shown, round: 5 }, undefined);
+    expect([isSetBack(shown), progress.expect()(shown)]).toEqual([false, true]);
+    const voters = ['s1', 's2', 's3'].map((state) => ({ machine: 'm1', state }));
+    const head = { membership: { epoch: 1, voters }, accepted: { s2: 5 } };
+    const isOld = progress.expect();
+    progress.learn(shown, { ...head, cluster: '', revision: 1, segments: [], commits: [] });
+    const other = { ...shown, state: 's2' };
+    expect([isOld(other), progress.expect()(other)]).toEqual([false, true]);
   });
 });
 
