@@ -82,7 +82,7 @@ function remainsIn(found: ReadonlyMap<string, Found>): Remains | undefined {
   return {
     head,
     found,
-    holders: [...valid, ...outdated].filter((each) => each.head === head).map(({ machine }) => machine),
+    holders: [...valid, ...outdated].flatMap((each) => (each.head === head ? each.machine : [])).toSorted(),
     missing: left.filter((voter) => !isOutdated(voter)).map(({ machine }) => machine),
     outdated: left.filter(isOutdated).map(({ machine }) => machine),
   };
