@@ -104,3 +104,19 @@ export function notFoundError(
     },
   );
 }
+
+/** For a change that may be made or not. */
+export function unknownChangeError(why: string): FleetError {
+  return new FleetError('registry-unavailable', `Cannot tell whether the registry was changed: ${why}`, {
+    hint: 'The change may be made or not; run the command again',
+  });
+}
+
+/** For a head whose contents cannot be read. */
+export function contentsMissingError(): FleetError {
+  return new FleetError(
+    'registry-unavailable',
+    'Cannot read the registry: no voter that answers has all of its contents',
+    { hint: 'Try again; if it stays like this, run fleetctl registry to see the voters' },
+  );
+}

@@ -1,6 +1,6 @@
-import { FleetError } from '../base/errors.ts';
 import { isRevision } from '../store/snapshot.ts';
 import { isRound } from './ballot.ts';
+import { unknownChangeError } from './failures.ts';
 import type { Membership, Voter } from './membership.ts';
 import type { Value } from './register.ts';
 
@@ -33,11 +33,7 @@ export function revisionOf(id: string, { revision, commits }: Head, lowest: numb
   const later = commits.indexOf(id);
   if (later >= 0) return revision - later;
   if (revision - commits.length < lowest) return undefined;
-  throw new FleetError(
-    'registry-unavailable',
-    `Cannot tell whether the registry was changed: ${revision - lowest} other changes followed before an answer`,
-    { hint: 'The change may be made or not; run the command again' },
-  );
+  throw unknownChangeError(`${revision - lowest} other changes followed before an answer`);
 }
 
 /** The largest head, in bytes, and the most voters and segments: a larger one was not written by fleet. */

@@ -44,8 +44,12 @@ export type Outcome<V> =
    */
   | { readonly kind: 'no-quorum'; readonly missing: readonly Voter[]; readonly proposed: boolean };
 
+/** A value that cannot be judged, because another one has replaced it meanwhile. */
+export const OVERTAKEN = Symbol('overtaken');
+
 /** The value that shall follow a value; undefined for the first one. */
-export type Decide<V> = (current: V | undefined) => V | undefined | Promise<V | undefined>;
+export type Decide<V> = (current: V | undefined) => Decided<V> | Promise<Decided<V>>;
+type Decided<V> = V | undefined | typeof OVERTAKEN;
 
 type Answers<V> = ReadonlyMap<string, Stored<V>>;
 
@@ -168,6 +172,7 @@ export class Proposer<V extends Value> {
     // The first step to other voters has to be chosen before the second one is proposed.
     const incomplete = prepared?.value.membership.previous !== undefined && !known;
     const value = incomplete ? prepared.value : await decide(complete(prepared?.value));
+    if (value === OVERTAKEN) return { kind: 'preempted' };
     if (value === undefined) return { kind: proposed.ballot === NO_BALLOT ? 'empty' : 'preempted' };
     if (known && value === prepared.value && compareBallots(prepared.ballot, proposed.ballot) >= 0) {
       // No voter was asked, so another proposer may have changed the value.

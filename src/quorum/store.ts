@@ -1,15 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deferred } from '../base/async.ts';
-import { FleetError, isFleetError } from '../base/errors.ts';
+import { type FleetError, isFleetError } from '../base/errors.ts';
 import { applyChanges, EMPTY_SNAPSHOT, findRecord, partOf, type Snapshot } from '../store/snapshot.ts';
 import type { Change, CommitResult, Store } from '../store/store.ts';
 import { createWaits } from '../store/waits.ts';
 import type { Candidate } from './choose.ts';
 import { Electorate, type QuorumMachine, type VoterChange } from './electorate.ts';
+import { contentsMissingError, unknownChangeError } from './failures.ts';
 import { COMMITS_KEPT, type Head, revisionOf, type SegmentName, sameContents } from './head.ts';
 import { randomId } from './ids.ts';
 import { eraOf, type Membership, type Voter } from './membership.ts';
 import { type AcceptedRounds, Progress } from './progress.ts';
+import { OVERTAKEN } from './register.ts';
 import { beginEra, findRemains, nextEra, type Remains } from './remains.ts';
 import { addSegment, type Entry, snapshotOf, type Texts } from './segments.ts';
 import { statusOf, type VoterStatus } from './status.ts';
@@ -182,17 +184,12 @@ export class QuorumStore implements Store {
     });
   }
 
-  /** The contents of the head `gone` cannot be read. */
+  /** `gone`: the head whose contents no voter had. */
   async #read(gone?: Head): Promise<Snapshot> {
     const head = await this.#readHead();
     if (head === undefined) return EMPTY_SNAPSHOT;
-    try {
-      return (await this.#load(head)) ?? this.#read();
-    } catch (error) {
-      // A voter removes contents when it accepts a head that does not name them, so that head is read then.
-      if (!isFleetError(error, 'registry-unavailable') || (gone && sameContents(gone, head))) throw error;
-      return this.#read(head);
-    }
+    const loaded = await this.#load(head, gone);
+    return typeof loaded === 'string' ? this.#read(head) : loaded;
   }
 
   async #commit(
@@ -206,6 +203,7 @@ export class QuorumStore implements Store {
       (await electorate.create((cluster) => this.#options.belongsTo(changes, cluster)));
     let result: CommitResult | 'former' | undefined;
     let lowest = Number.POSITIVE_INFINITY;
+    let gone: Head | undefined;
     const outcome = await proposer.change(async (head) => {
       const made = head && revisionOf(id, head, lowest);
       if (made !== undefined) {
@@ -218,9 +216,13 @@ export class QuorumStore implements Store {
         result = { kind: 'conflict', key: '' };
         return head;
       }
-      const before = head === undefined ? EMPTY_SNAPSHOT : await this.#load(head);
-      if (before === undefined) {
-        result = 'former';
+      const before = head === undefined ? EMPTY_SNAPSHOT : await this.#load(head, gone);
+      if (before === 'gone') {
+        gone = head;
+        return OVERTAKEN;
+      }
+      if (before === 'former') {
+        result = before;
         return head;
       }
       const applied = applyChanges(before, changes);
@@ -235,7 +237,10 @@ export class QuorumStore implements Store {
     });
     electorate.headOf(outcome);
     if (result === undefined) throw new TypeError('a change was not decided');
-    return result === 'former' ? this.#commit(electorate, changes, at) : result;
+    if (result !== 'former') return result;
+    // The recovery may have continued with the proposal.
+    if (lowest !== Number.POSITIVE_INFINITY) throw unknownChangeError('it was recovered meanwhile');
+    return this.#commit(electorate, changes, at);
   }
 
   #hasReadOtherEra(head: Head | undefined): boolean {
@@ -276,6 +281,7 @@ export class QuorumStore implements Store {
     if (remains === undefined) return undefined;
     const holders = remains.holders.map((machine) => ({ machine, state: '' }));
     const snapshot = await this.#fetch(remains.head, holders);
+    if (snapshot === undefined) throw contentsMissingError();
     const commit = async (changes: readonly Change[]): Promise<CommitResult> => {
       const applied = applyChanges(snapshot, changes);
       if (applied.kind === 'conflict') return applied;
@@ -311,7 +317,7 @@ export class QuorumStore implements Store {
         if (!isFleetError(error, 'registry-unavailable')) throw error;
         return EMPTY_SNAPSHOT;
       });
-      return snapshot === undefined ? this.status() : statusWith(head);
+      return snapshot === 'former' ? this.status() : statusWith(head);
     } catch (error) {
       if (!isFleetError(error, 'registry-no-majority')) throw error;
       const remains = await findRemains(names, this.#holders, failures);
@@ -350,28 +356,28 @@ export class QuorumStore implements Store {
     return next;
   }
 
-  /** The contents of a registry; undefined if a machine that they name has a later era. */
-  async #load(head: Head): Promise<Snapshot | undefined> {
+  /**
+   * The contents of a registry. `former`: a machine that they name has a later era. `gone`: no voter that answers has them, because
+   * voters remove what a later head does not name. Throws FleetError `registry-unavailable` if that head was `gone` before.
+   */
+  async #load(head: Head, gone?: Head): Promise<Snapshot | 'former' | 'gone'> {
     const last = this.#snapshot;
     const isSame = last !== undefined && sameContents(last.head, head);
     const snapshot = isSame ? last.snapshot : await this.#fetch(head, head.membership.voters);
+    if (snapshot === undefined) {
+      if (gone !== undefined && sameContents(gone, head)) throw contentsMissingError();
+      return 'gone';
+    }
     const machines = (): readonly string[] => this.#options.machinesIn?.(snapshot) ?? [];
-    if (!isSame && !(await this.#electorate.check(head, machines))) return undefined;
+    if (!isSame && !(await this.#electorate.check(head, machines))) return 'former';
     this.#snapshot = { head, snapshot };
     this.#options.cache.keep(head.segments.map(({ hash }) => hash));
     return snapshot;
   }
 
-  /** The contents of a registry, from machines that have them. */
-  async #fetch(head: Head, voters: readonly Voter[]): Promise<Snapshot> {
-    if (!(await this.#holders.fetch(voters, head.segments)))
-      throw new FleetError(
-        'registry-unavailable',
-        'Cannot read the registry: no voter that answers has all of its contents',
-        {
-          hint: 'Try again; if it stays like this, run fleetctl registry to see the voters',
-        },
-      );
+  /** The contents of a registry, from machines that have them; undefined if none that answers has them all. */
+  async #fetch(head: Head, voters: readonly Voter[]): Promise<Snapshot | undefined> {
+    if (!(await this.#holders.fetch(voters, head.segments))) return undefined;
     return snapshotOf(head.revision, head.segments, this.#textsOf(head.segments));
   }
 
