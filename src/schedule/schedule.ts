@@ -88,8 +88,7 @@ function keepOrMove(context: Context, from: MachineId): Decision {
     snapshot: isLost ? steadyOf(snapshot) : snapshot,
     moves: true,
   });
-  // An older text of a held unit runs here.
-  if (best === undefined && because.code === 'replaced' && unit.held === undefined)
+  if (best === undefined && because.code === 'replaced')
     return { kind: 'unschedulable', unit: unit.name, from, rejected };
   if (best?.id === undefined) {
     const held = rejected.find(({ reason }) => reason.code === 'lease-may-hold');

@@ -36,6 +36,22 @@ function put(
   there.state = systemdState(state, { since, invocation: 'another', fragment: there.state.fragment });
 }
 
+/** Until the function that is returned is called, whatever is started on the machine fails. */
+function failStarts(scene: Scene, machine: string): () => void {
+  const fake = scene.machines.of(machine);
+  const { change } = fake;
+  fake.change = (changes, cluster) => {
+    const outcomes = change.call(fake, changes, cluster);
+    put(scene, machine, 'failed');
+    const state = systemdState('failed');
+    const failure = { code: 'not-up', state, detail: '', journal: [] } as const;
+    return outcomes.map((each) => ({ ...each, state, failure }));
+  };
+  return () => {
+    fake.change = change;
+  };
+}
+
 /** A unit with that text, after its first start. */
 async function started(text: string, names: readonly string[] = ['m1']): Promise<Scene> {
   const scene = await makeScene(Object.fromEntries(names.map((name) => [name, {}])));
@@ -73,20 +89,9 @@ describe('a first text', () => {
   it('that fails on one machine keeps running on the others', async () => {
     const scene = await makeScene({ m1: {}, m2: {} });
     await scene.write(UNIT, `${SLEEP}[X-Fleet]\nGlobal=true\n`);
-    const { of } = scene.machines;
-    const { change } = of('m2');
-    of('m2').change = (changes, cluster) => {
-      const outcomes = change.call(of('m2'), changes, cluster);
-      put(scene, 'm2', 'failed');
-      const state = systemdState('failed');
-      return outcomes.map((each) => ({
-        ...each,
-        state,
-        failure: { code: 'not-up', state, detail: '', journal: [] },
-      }));
-    };
+    const repair = failStarts(scene, 'm2');
     await startIt(scene);
-    of('m2').change = change;
+    repair();
     await reconcileEverything(scene.ports);
     expect([await heldOn(scene), startsOn(scene), startsOn(scene, 'm2')]).toEqual([['m2'], 1, 1]);
     expect([linksOn(scene), linksOn(scene, 'm2')]).toEqual([[BOOT], []]);
@@ -95,17 +100,7 @@ describe('a first text', () => {
   it('that was up is started again after a crash, and is not held if that fails', async () => {
     const scene = await started(SLEEP);
     const there = scene.machines.of('m1').units.get(UNIT);
-    const { change } = scene.machines.of('m1');
-    scene.machines.of('m1').change = function (changes, cluster) {
-      const outcomes = change.call(this, changes, cluster);
-      put(scene, 'm1', 'failed');
-      const state = systemdState('failed');
-      return outcomes.map((each) => ({
-        ...each,
-        state,
-        failure: { code: 'not-up', state, detail: '', journal: [] },
-      }));
-    };
+    failStarts(scene, 'm1');
     put(scene, 'm1', 'failed');
     for (let pass = 0; pass < 3; pass++) await reconcileEverything(scene.ports);
     expect(outcome(await startIt(scene))).toEqual([`${UNIT}: not-up on m1`]);
@@ -145,7 +140,7 @@ describe('a held text that has come up by itself', () => {
     const scene = await started(SLEEP + global, ['m1', 'm2']);
     await scene.write(UNIT, FALSE + global);
     await startIt(scene, { replace: true });
-    put(scene, 'm1', 'running');
+    for (const name of ['m1', 'm2']) put(scene, name, 'running');
     scene.clock.time += 3_600_000;
     expect(await release(scene)).toEqual([0, ['m1'], []]);
   });
@@ -163,6 +158,31 @@ describe('a held text that has come up by itself', () => {
     scene.clock.time += 3_600_000;
     expect(await release(scene)).toEqual([0, ['m1'], []]);
   });
+});
+
+it('a copy with an older text is as it should be again when it comes up, while the new one is held', async () => {
+  const global = '[X-Fleet]\nGlobal=true\n';
+  const scene = await started(SLEEP + global, ['m1', 'm2']);
+  await scene.write(UNIT, FALSE + global);
+  await startIt(scene, { replace: true });
+  const repair = failStarts(scene, 'm2');
+  put(scene, 'm2', 'failed');
+  await reconcileEverything(scene.ports);
+  repair();
+  await reconcileEverything(scene.ports);
+  const events = (await scene.ports.registry.load()).events.flatMap((entry) => entry.events);
+  expect(events.slice(-2)).toMatchObject([
+    { kind: 'failed', machine: 'm2' },
+    { kind: 'recovered', machine: 'm2' },
+  ]);
+});
+
+it('a held unit that can be started nowhere else leaves its machine to the unit that replaces it', async () => {
+  const scene = await started(FALSE, ['m1', 'm2']);
+  await scene.write('new.service', `${SLEEP}[X-Fleet]\nReplaces=${UNIT}\n`);
+  await scene.start('new');
+  expect(scene.there()).toEqual({ m1: ['new.service running'] });
+  expect(startsOn(scene, 'm2')).toBe(0);
 });
 
 describe('a held unit on a machine that it does not fit any more', () => {
