@@ -164,9 +164,12 @@ export function hasStarted(before: SystemdState, after: SystemdState): boolean {
   return isUp(after) && after.restarts === before.restarts && after.invocation === before.invocation;
 }
 
-/** Whether systemd started no process of a unit that it knows, because of a failed condition or a missing requirement. */
-export function hasNotRun({ load, active, result, exitCode }: SystemdState): boolean {
-  return load === 'loaded' && active === 'inactive' && result === 'success' && exitCode === 0;
+/**
+ * Whether a unit is down for a reason outside its text: systemd started no process of it, because of a failed condition or a
+ * missing requirement, or something else has stopped it. A process that has ended by itself has the CLD code 1.
+ */
+export function isDownByOthers({ load, active, result, exitCode }: SystemdState): boolean {
+  return load === 'loaded' && active === 'inactive' && result === 'success' && exitCode !== 1;
 }
 
 /** Whether systemd has processes or jobs of the unit to stop. */

@@ -1,6 +1,6 @@
 import type { Failure, UnitOutcome } from '../cluster/failure.ts';
 import type { ClusterSnapshot, DesiredUnit, Held, HeldCause } from '../cluster/snapshot.ts';
-import { hasNotRun, isUp } from '../cluster/unit-state.ts';
+import { isDownByOthers, isUp } from '../cluster/unit-state.ts';
 import { groupWith, type Rollout, type RolloutLimits } from '../plan/rollout.ts';
 import { hasStep, type MachinePlan, type Wave } from '../plan/step.ts';
 import type { Edit } from '../registry/edit.ts';
@@ -93,9 +93,8 @@ type FailedText = { readonly unit: DesiredUnit; readonly held: Held; readonly po
 
 /**
  * The units to hold: those with a text of a rollout that failed in the pass, with a text that a machine has reverted, and with
- * a text that failed in its first start. A text that has been up before, and that systemd did not run because of a condition
- * or a dependency, is not held, so that passes try it again. All instances that follow the template are held with the one
- * that failed.
+ * a text that failed in its first start. A text that has been up before, or that is down for a reason outside it, is not held,
+ * so that passes try it again. All instances that follow the template are held with the one that failed.
  */
 export function failedTexts(
   pass: Pass,
@@ -199,7 +198,7 @@ function hasReturned({ name, digest }: DesiredUnit, view: RegistryView): boolean
 /** Whether a launched unit has failed in the first start of its text. Each text that was started has a verdict. */
 function isFirstFailure({ name, digest, target }: DesiredUnit, { cause }: Held, view: RegistryView): boolean {
   const isUntried = view.verdicts(name)[digest] === undefined;
-  return target === 'launched' && isUntried && !(cause.kind === 'not-up' && hasNotRun(cause.state));
+  return target === 'launched' && isUntried && !(cause.kind === 'not-up' && isDownByOthers(cause.state));
 }
 
 function replacesGood({ name, digest }: DesiredUnit, view: RegistryView): boolean {

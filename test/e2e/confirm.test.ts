@@ -139,14 +139,18 @@ onMachines('a unit with Confirm=', () => {
     const victim = operator.launch(['start', '--replace', 'b']);
     await whenArmed('b.service');
     await cluster('cut', 'k2');
-    victim.process.kill('SIGKILL');
     await whenRunning('b.service', '4', performance.now());
+    victim.process.kill('SIGSTOP');
     await cluster('heal', 'k2');
     await cluster('reboot', 'k2');
     await whenRunning('b.service', '2', performance.now());
-    expect((await operator.fleetctl('list-unit-files')).stderr).toMatch(
-      failed('b.service', 'the machine rebooted before it was confirmed (Confirm=10m)'),
-    );
+    const why = 'the machine rebooted before it was confirmed (Confirm=10m)';
+    const shown = async (): Promise<string> => (await operator.fleetctl('list-unit-files')).stderr;
+    expect(await shown()).toMatch(failed('b.service', why));
+    // The command that was there all the time stores the same reason.
+    victim.process.kill('SIGCONT');
+    expect((await victim.ended).stderr).toContain(`${why}, and has reverted the change`);
+    expect(await shown()).toMatch(failed('b.service', why));
     expect(await operator.fleetctl('rollback', 'b')).toMatchObject({ status: 0 });
     expect(await inside('k2', LEFT)).toBe('');
   }

@@ -37,13 +37,12 @@ function put(
 }
 
 /** Until the function that is returned is called, whatever is started on the machine fails. */
-function failStarts(scene: Scene, machine: string): () => void {
+function failStarts(scene: Scene, machine: string, state = systemdState('failed')): () => void {
   const fake = scene.machines.of(machine);
   const { change } = fake;
   fake.change = (changes, cluster) => {
     const outcomes = change.call(fake, changes, cluster);
-    put(scene, machine, 'failed');
-    const state = systemdState('failed');
+    put(scene, machine, state.active === 'failed' ? 'failed' : 'dead');
     const failure = { code: 'not-up', state, detail: '', journal: [] } as const;
     return outcomes.map((each) => ({ ...each, state, failure }));
   };
@@ -105,6 +104,23 @@ describe('a first text', () => {
     for (let pass = 0; pass < 3; pass++) await reconcileEverything(scene.ports);
     expect(outcome(await startIt(scene))).toEqual([`${UNIT}: not-up on m1`]);
     expect([startsOn(scene), await heldOn(scene), there?.links]).toEqual([5, undefined, [BOOT]]);
+  });
+
+  it('that something else has stopped is not held', async () => {
+    const scene = await makeScene({ m1: {} });
+    await scene.write(UNIT, SLEEP);
+    failStarts(scene, 'm1', systemdState('dead', { invocation: 'one', exitCode: 2, exitStatus: 15 }));
+    expect(outcome(await startIt(scene))).toEqual([`${UNIT}: not-up on m1`]);
+    await reconcileEverything(scene.ports);
+    expect([await heldOn(scene), startsOn(scene)]).toEqual([undefined, 2]);
+  });
+
+  it('that has ended by itself, although it should run, is held', async () => {
+    const scene = await makeScene({ m1: {} });
+    await scene.write(UNIT, SLEEP);
+    failStarts(scene, 'm1', systemdState('dead', { invocation: 'one', exitCode: 1 }));
+    await startIt(scene);
+    expect(await heldOn(scene)).toEqual(['m1']);
   });
 
   it('of which systemd has run nothing is not held', async () => {
