@@ -217,7 +217,7 @@ export const VOTERS: ListingView<VoterStatus> = {
     text('voter', (row) => row.machine),
     text('state', (row) => row.state, {
       meaning:
-        '"current", "behind" (it gets the rest with the next change), "lost" (its machine has stored something else, so it does not count until it has a new copy), "unreachable", or "former" (no voter, with a registry from before a recovery)',
+        '"current", "behind" (it gets the rest with the next change), "lost" (its machine has stored something else, a copy, or less than before, so it does not count until it has a new copy), "unreachable", or "former" (no voter, with a registry from before a recovery)',
     }),
     number('revision', (row) => row.revision),
   ],

@@ -6,8 +6,8 @@ import { eraOf, isFormer, type Voter } from './membership.ts';
 import type { Found, HeadVoters } from './voters.ts';
 
 /**
- * `lost`: its machine has stored something else, so it does not count. `former`: it is no voter, and has a registry from before a
- * recovery. `isContained`: its last change is known to be in this registry, too.
+ * `lost`: its machine has stored something else, a copy, or less than it had shown, so it does not count. `former`: it is no voter, and
+ * has a registry from before a recovery. `isContained`: its last change is known to be in this registry, too.
  */
 export type VoterStatus = {
   readonly machine: string;
