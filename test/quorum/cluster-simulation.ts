@@ -141,7 +141,7 @@ export class ClusterSimulation {
       ask: async (machine, request) => {
         this.#ledger.learn(request);
         const answer = await world.ask(machine, request, () => client().alive);
-        const head = this.#ledger.headOn(answer);
+        const head = answer.invalid ? undefined : this.#ledger.headOn(answer);
         if (head?.cluster === CLUSTER) client().seen = Math.max(client().seen, eraOf(head.membership));
         return answer;
       },
@@ -224,17 +224,19 @@ export class ClusterSimulation {
     const { random } = world;
     const machine = world.pickMachine();
     const kind = random();
-    if (kind < 0.7) world.losePower(machine, random() * 50);
+    if (kind < 0.6) world.losePower(machine, random() * 50);
+    else if (kind < 0.65) machine.backup = machine.disk;
+    else if (kind < 0.7) this.#lose(machine, { ...machine.backup, isCopy: true });
     else if (kind < 0.8) this.#lose(machine);
     else if (kind < 0.9) this.#loseMajority();
     else this.#makeUp(machine);
   }
 
-  /** It loses its disk, if another machine still has the registry, as a voter or not. */
-  #lose(machine: Machine): void {
+  /** It loses its disk, or gets a copy of it, if another machine still has the registry, as a voter or not. */
+  #lose(machine: Machine, disk = EMPTY_DISK): void {
     const others = this.world.machines.filter((each) => each !== machine);
     if (others.some(({ disk }) => this.#ledger.headIn(disk)?.cluster === CLUSTER))
-      this.#replace(machine, EMPTY_DISK);
+      this.#replace(machine, disk);
   }
 
   #loseMajority(): void {

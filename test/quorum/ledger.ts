@@ -62,8 +62,8 @@ export class Ledger {
   }
 
   /** The head that a machine has as a voter. */
-  headOn({ state, stored }: Pick<Disk, 'state' | 'stored'>): Head | undefined {
-    const head = this.headIn({ stored });
+  headOn({ state, stored, isCopy }: Omit<Disk, 'texts'>): Head | undefined {
+    const head = isCopy ? undefined : this.headIn({ stored });
     return head !== undefined && isVoter(head, state) ? head : undefined;
   }
 
@@ -77,7 +77,8 @@ export class Ledger {
   }
 
   /** A register is durable, in place of `before`. */
-  record({ state, stored }: Disk, before?: Disk): void {
+  record({ state, stored, isCopy }: Disk, before?: Disk): void {
+    if (isCopy) return;
     const head = this.headIn({ stored });
     if (head?.cluster !== CLUSTER || state === undefined || stored.accepted === undefined) return;
     const lost = before && before.state !== state ? this.headIn(before) : undefined;
@@ -166,7 +167,7 @@ export class Ledger {
   }
 
   /** A recovery has chosen what it continues with. No commit that a machine has, and that was acknowledged before, is missing. */
-  recovered({ head, found, missing }: Remains, start: number): void {
+  recovered({ head, found, missing, outdated }: Remains, start: number): void {
     this.recoveries++;
     const kept = new Set(this.chainOf(head));
     const era = eraOf(head.membership);
@@ -176,7 +177,8 @@ export class Ledger {
     for (const { state } of gone) states.delete(state);
     if (isMajority(states, voters) && isMajority(states, previous))
       this.violations.push('a recovery although a majority answers');
-    if (gone.some(({ machine }) => !missing.includes(machine)) || missing.length > gone.length)
+    const named = [...missing, ...outdated];
+    if (gone.some(({ machine }) => !named.includes(machine)) || named.length > gone.length)
       this.violations.push('a recovery does not name the missing voters');
     const heads = [...found.values()].flatMap((each) => each.head ?? []);
     const ours = heads.filter(({ cluster }) => cluster === CLUSTER);

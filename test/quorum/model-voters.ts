@@ -8,7 +8,13 @@ import type { AskVoter, TextCache, VoterAnswer, VoterRequest } from '../../src/q
 type Action = VoterRequest['action'];
 
 /** What a machine has stored: its register, and texts by hash. */
-export type Disk = { state: string | undefined; stored: Stored<string>; texts: ReadonlyMap<string, string> };
+export type Disk = {
+  state: string | undefined;
+  stored: Stored<string>;
+  texts: ReadonlyMap<string, string>;
+  /** As a restored backup is: it can be read, and be replaced, and does not count. */
+  isCopy?: true;
+};
 
 export const EMPTY_DISK: Disk = { state: undefined, stored: { promised: NO_BALLOT }, texts: new Map() };
 
@@ -32,11 +38,12 @@ function withTexts(disk: Disk, action: Action): Disk {
 }
 
 function withRegister(disk: Disk, action: Action, newState: () => string): Disk {
-  const { state, stored } = disk;
+  const { state, stored, isCopy, ...rest } = disk;
   if (action.kind === 'create')
-    return state === undefined || state === action.unless
+    return state === undefined || isCopy || state === action.unless
       ? { ...EMPTY_DISK, texts: disk.texts, state: newState() }
       : disk;
+  if (isCopy && action.kind !== 'found') return disk;
   if (action.kind === 'prepare') {
     const isHigher = state === action.state && compareBallots(action.ballot, stored.promised) > 0;
     return isHigher ? { ...disk, stored: { ...stored, promised: action.ballot } } : disk;
@@ -53,7 +60,7 @@ function withRegister(disk: Disk, action: Action, newState: () => string): Disk 
         compareBallots(stored.accepted?.ballot ?? NO_BALLOT, action.replaced.accepted) === 0
       : state === action.state && compareBallots(stored.promised, ballot) <= 0;
   const accepted = { promised: afterBallot(ballot), accepted: { ballot, value } };
-  return isTaken ? { ...disk, state: action.state, stored: accepted } : disk;
+  return isTaken ? { ...rest, state: action.state, stored: accepted } : disk;
 }
 
 function withoutOthers(disk: Disk, action: Action): Disk {
@@ -63,9 +70,15 @@ function withoutOthers(disk: Disk, action: Action): Disk {
   return texts.size === disk.texts.size ? disk : { ...disk, texts };
 }
 
-export function answerOf({ state, stored, texts }: Disk, { unlessKnown }: VoterRequest): VoterAnswer {
+export function answerOf({ state, stored, texts, isCopy }: Disk, { unlessKnown }: VoterRequest): VoterAnswer {
   const wanted = [...texts].filter(([hash]) => unlessKnown !== undefined && !unlessKnown.includes(hash));
-  return { state, stored, contents: [...texts.keys()].sort(), texts: wanted.map(([, text]) => text) };
+  return {
+    state,
+    stored,
+    contents: [...texts.keys()].sort(),
+    texts: wanted.map(([, text]) => text),
+    ...(isCopy && { invalid: isCopy }),
+  };
 }
 
 /** Machines in memory that do what `register.sh` does. `down` names those that do not answer. */
@@ -94,8 +107,7 @@ export class ModelVoters {
     if (code !== undefined)
       throw new FleetError(code, `Cannot reach ${machine}: ${code}`, { hint: `Repair ${code}` });
     const owner = this.owners.get(machine);
-    const answer = { ...this.#answer(machine, request), ...(owner !== undefined && { owner }) };
-    return this.copied.has(machine) ? { ...answer, invalid: true } : answer;
+    return { ...this.#answer(machine, request), ...(owner !== undefined && { owner }) };
   };
 
   async #change(machine: string, accepted: Ballot): Promise<void> {
@@ -110,15 +122,10 @@ export class ModelVoters {
 
   #answer(machine: string, request: VoterRequest): VoterAnswer {
     const { action } = request;
-    if (this.copied.has(machine)) {
-      const isReplaced = action.kind === 'found' && action.replaced.state === this.#disk(machine).state;
-      if (action.kind === 'create') this.disks.delete(machine);
-      else if (!isReplaced) return answerOf(this.#disk(machine), request);
-      this.copied.delete(machine);
-    }
-    const before = this.#disk(machine);
+    const before: Disk = { ...this.#disk(machine), ...(this.copied.has(machine) && { isCopy: true }) };
     const after = writesOf(before, action, () => `${++this.#states}`.padStart(32, '0')).at(-1) ?? before;
     this.disks.set(machine, after);
+    if (!after.isCopy) this.copied.delete(machine);
     if ('contents' in action) for (const { text = '' } of action.contents) this.sent += text.length;
     const answer = answerOf(after, request);
     for (const text of answer.texts) this.received += text.length;

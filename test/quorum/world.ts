@@ -12,6 +12,7 @@ export class Machine {
   readonly name: string;
   disk: Disk = EMPTY_DISK;
   unsynced: Disk | undefined;
+  backup: Disk = EMPTY_DISK;
   /** The step from which on it answers. */
   upFrom = 0;
   /** Counts losses of power, which end the scripts that run. */
