@@ -5,7 +5,15 @@ import { type Candidate, chooseVoters } from './choose.ts';
 import { disputedError, type Failures } from './failures.ts';
 import type { Head } from './head.ts';
 import { randomId, randomProposer, randomStep } from './ids.ts';
-import { eraOf, hasQuorum, inNextEra, type Membership, type Voter, votersOf } from './membership.ts';
+import {
+  eraOf,
+  hasQuorum,
+  inNextEra,
+  isFormer,
+  type Membership,
+  type Voter,
+  votersOf,
+} from './membership.ts';
 import { findInTime } from './status.ts';
 import type { Found, HeadVoters } from './voters.ts';
 
@@ -72,7 +80,7 @@ function remainsIn(found: ReadonlyMap<string, Found>): Remains | undefined {
   // A state on another machine is no answer of the voter.
   const isPresent = ({ machine, state }: Voter): boolean => found.get(machine)?.state === state;
   const readable = newestOf(valid.filter(({ head }) => head.cluster === newest.head.cluster));
-  if (readable !== undefined) {
+  if (readable !== undefined && !isFormer(readable.head.membership, newest.head.membership)) {
     const present = votersOf(readable.head.membership).filter(isPresent);
     if (hasQuorum(readable.head.membership, new Set(present.map(({ state }) => state)))) return undefined;
   }

@@ -139,7 +139,7 @@ export class HeadVoters implements Acceptors<Head> {
     this.#reserves = reserves;
   }
 
-  /** The head of a cluster with the latest epoch that a machine has answered with. */
+  /** The head of a cluster with the latest epoch that a machine has answered with, also in a copy. */
   latestOf(cluster: string): Head | undefined {
     return this.#latest.get(cluster);
   }
@@ -358,15 +358,14 @@ export class HeadVoters implements Acceptors<Head> {
     this.#states.delete(machine);
     this.#states.set(machine, state);
     const onDisk = answer.state === undefined ? undefined : { state: answer.state, accepted: ballot };
+    // A copy is no vote, but it shows that its era has begun.
+    if (head !== undefined && head.membership.epoch > (this.#latest.get(head.cluster)?.membership.epoch ?? 0))
+      this.#latest.set(head.cluster, head);
     const found = { state, onDisk, owner: answer.owner, isInvalid };
     if (state === undefined) return { ...found, stored: { promised }, aside: proposal };
     this.#progress.learn({ ...shown, state }, head);
     this.#holdings.set(state, answer.contents);
     this.#accepted.set(state, ballot);
-    if (head !== undefined) {
-      const latest = this.#latest.get(head.cluster);
-      if (head.membership.epoch > (latest?.membership.epoch ?? 0)) this.#latest.set(head.cluster, head);
-    }
     return { ...found, stored: { promised, ...(proposal && { accepted: proposal }) }, aside: undefined };
   }
 

@@ -270,4 +270,24 @@ describe('a recovered registry', () => {
       ['m2', false],
     ]);
   });
+
+  it.each([[['m3', 'm4', 'm5']], [['m4', 'm5']]])(
+    'is not replaced by the former one if %s have copies',
+    async (copied) => {
+      const voters = await recovered();
+      for (const machine of copied) voters.copied.add(machine);
+      if (copied.length === 2) voters.disks.delete('m3');
+      const open = opener(voters);
+      await expect(open().list('')).rejects.toMatchObject({
+        message: expect.stringContaining('lost their copy, or have an old one: m3, m4, m5'),
+        hint: expect.stringContaining('fleetctl recover'),
+      });
+      const states = (await open().status())?.voters.map(({ machine, state }) => `${machine} ${state}`);
+      expect(states).toEqual(['m3 lost', 'm4 lost', 'm5 lost', 'm1 former', 'm2 former']);
+      const remains = await open().remains();
+      expect(remains).toMatchObject({ holders: copied, outdated: copied });
+      await remains?.store.commit([put('again')]);
+      expect(await keysIn(open())).toEqual(['a', 'again', 'rebuilt']);
+    },
+  );
 });
