@@ -109,6 +109,11 @@ async function operate(random: Random, scene: Scene): Promise<void> {
       if (!isFleetError(error)) throw error;
     });
   }
+  // A launched unit stays launched although a unit that triggers it follows.
+  await scene.write('late.service', '[Service]\nExecStart=/bin/sleep infinity\n');
+  await scene.start('late.service');
+  await scene.write('late.timer', '[Timer]\nOnActiveSec=1h\n');
+  await scene.start('late.timer');
   for (let count = 0; count < 3; count++) await reconcile(ports, 'everything');
 }
 
