@@ -23,6 +23,8 @@ export type VoterChange = { readonly gone: readonly string[]; readonly come: rea
 
 /** The limit for a voter that gets a new state, in ms. */
 const REPLACEMENT_MS = 3000;
+/** After this time, in ms, a voter that could not be renewed is tried again. */
+const RENEWAL_MS = 30_000;
 /** After this time without a majority, in ms, the machines that are less likely to be voters are asked, too. */
 const OTHERS_MS = 1000;
 /** How long the rest of the voters is waited for, in ms, if the answers of a majority are not enough. */
@@ -44,8 +46,8 @@ export class Electorate {
   readonly #holders: HeadVoters;
   /** Machine → the cluster that owns it. */
   readonly #owners = new Map<string, string>();
-  /** The voters that this process has tried to replace. */
-  readonly #tried = new Set<string>();
+  /** When this process has last tried to renew a voter, by its state, in ms. */
+  readonly #tried = new Map<string, number>();
   #opening: Promise<Proposer<Head> | undefined> | undefined;
   #first: Membership | undefined;
   /** The cluster of the registry, once it is known. */
@@ -321,7 +323,7 @@ export class Electorate {
     const fresh = await Promise.all(
       come.map((machine) => {
         const lost = gone.find((voter) => voter.machine === machine)?.state;
-        if (lost !== undefined) this.#tried.add(lost);
+        if (lost !== undefined) this.#tried.set(lost, performance.now());
         const isUnusable = proposer.outOfReach.some(({ state }) => state === lost);
         const created = newVoter({ machine, lost, isUnusable }, before, this.#holders, this.#owners);
         return withTimeout(REPLACEMENT_MS, created, () => undefined);
@@ -348,7 +350,7 @@ export class Electorate {
     const come = chosen.filter((machine) => !names.includes(machine));
     const gone = voters.filter(({ machine }) => !chosen.includes(machine));
     const lost = [...this.#holders.lostOf(membership), ...outOfReach].find(
-      ({ state }) => !this.#tried.has(state),
+      ({ state }) => performance.now() - (this.#tried.get(state) ?? Number.NEGATIVE_INFINITY) > RENEWAL_MS,
     );
     if (come.length + gone.length > 0 || lost === undefined)
       return { stay: voters.filter((voter) => !gone.includes(voter)), gone, come };

@@ -63,7 +63,7 @@ async function addOne(store: QuorumStore): Promise<'acknowledged' | 'unknown' | 
  * all have one.
  */
 export async function renewVoters(operator: Operator, machines: readonly string[]): Promise<boolean> {
-  // A process tries once to renew a voter.
+  // A process does not try to renew the same voter again at once.
   const store = await openCounter(operator);
   try {
     const { voters = [] } = (await store.status()) ?? {};
