@@ -51,7 +51,7 @@ async function load(
   replace<typeof Ids>(`${QUORUM}/ids.ts`, () => ({
     randomId: () => world().newId(),
     randomProposer: () => world().newNumber(),
-    randomStep: () => world().newNumber(),
+    randomStep: () => Math.floor(world().random() * 2 ** 16) + 1,
   }));
   replace<typeof Agreement>(`${QUORUM}/agreement.ts`, ({ agreementOf }) => ({
     agreementOf: (holdings) => {
