@@ -103,9 +103,16 @@ function newestOf(all: readonly Remaining[]): Remaining | undefined {
   const heads = all.filter(
     ({ head }) => agreement.kind === 'agreed' && head.cluster === agreement.head.cluster,
   );
-  return heads.toSorted(
+  const [newest] = heads.toSorted(
     (a, b) => eraOf(b.head.membership) - eraOf(a.head.membership) || compareBallots(b.ballot, a.ballot),
-  )[0];
+  );
+  // What follows it may be chosen under a later ballot, which no machine has, although this one is lower.
+  const follows = ({ head: { membership, revision, commits } }: Remaining): boolean =>
+    newest !== undefined &&
+    eraOf(membership) === eraOf(newest.head.membership) &&
+    revision > newest.head.revision &&
+    commits.includes(newest.head.commits[0] ?? '');
+  return heads.filter(follows).toSorted((a, b) => b.head.revision - a.head.revision)[0] ?? newest;
 }
 
 /**

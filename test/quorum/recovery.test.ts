@@ -92,6 +92,20 @@ describe('a registry without a majority of its voters', () => {
     expect(await keysIn(open())).toEqual(['a', 'b']);
   });
 
+  it('continues with a commit on top of the newest ballot, which may be chosen under a later one', async () => {
+    const voters = new ModelVoters();
+    const open = opener(voters);
+    await open().commit([put('a')]);
+    const before = structuredClone(voters.disks.get('m3') ?? EMPTY_DISK);
+    await open().commit([put('b')]);
+    const { accepted } = before.stored;
+    const ballot = { round: 99, proposer: 1 };
+    if (accepted) before.stored = { promised: ballot, accepted: { ...accepted, ballot } };
+    voters.disks.set('m4', voters.disks.get('m1') ?? EMPTY_DISK).set('m3', before);
+    voters.down.add('m1').add('m2');
+    expect(await open().remains()).toMatchObject({ head: { revision: 2 }, holders: ['m4'] });
+  });
+
   it('is not rebuilt if a voter of a majority has a name that the configuration lacks', async () => {
     const voters = new ModelVoters();
     await opener(voters)().commit([put('a')]);
