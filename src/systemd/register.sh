@@ -3,6 +3,7 @@
 
 # lock_register NAME: until the script ends. Sets $N to its file and $C to the folder of its contents
 lock_register() {
+  written=
   B=$L/registry N=$L/registry/$1.register C=$L/registry/$1.contents
   [ -d "$C" ] || (umask 077 && mkdir -p "$C") || return
   [ -O "$B" ] || { echo "$B belongs to another user" >&2; return 1; }
@@ -29,10 +30,10 @@ register_text() { printf 'fleet-register 1\n%s\n%s\n%s\n%s\n%s\n' "$@"; }
 # write_register: it is durable afterwards, and every reader finds the old one or the new one. A copy of the file, as a
 # backup makes it, has another inode number or time of birth.
 write_register() {
-  { [ ! -e "$N.new" ] || rm -rf "$N.new"; } && (umask 077 && : >"$N.new") && file=$(stat -c '%i %W' "$N.new") || return 1
+  { [ ! -e "$N.new" ] || rm -rf "$N.new"; } && file=$(umask 077 && : >"$N.new" && stat -c '%i %W' "$N.new") || return 1
   set -- "$state" "$file" "$promised" "$accepted" "$value"
   { register_text "$@" && register_text "$@" | sha256sum; } >"$N.new" && sync "$N.new" &&
-    true >"$N.unsynced" && mv -f "$N.new" "$N" && sync "$B" && rm -f "$N.unsynced"
+    true >"$N.unsynced" && mv -f "$N.new" "$N" && sync "$B" && rm -f "$N.unsynced" && written=1
 }
 # higher BALLOT BALLOT: the first one is higher
 higher() {
@@ -101,7 +102,7 @@ store_value() {
 # store HASH TEXT: contents, TEXT for printf %b
 store() {
   [ ! -f "$C/$1" ] || return 0
-  (umask 077 && printf %b "$2" >"$C/$1.new") && sum=$(sha256sum <"$C/$1.new") && [ "${sum%% *}" = "$1" ] &&
+  sum=$(umask 077 && printf %b "$2" >"$C/$1.new" && sha256sum <"$C/$1.new") && [ "${sum%% *}" = "$1" ] &&
     sync "$C/$1.new" && mv -f "$C/$1.new" "$C/$1"
 }
 # wait_register BALLOT SECONDS: until another ballot than this one is accepted. It needs no lock, and no CPU time where tail uses inotify(7)
@@ -115,9 +116,9 @@ wait_register() {
     kill "$follower" 2>/dev/null || :
   }
 }
-# registered: what is stored, the cluster that owns the machine, and the hashes of the contents
+# registered: what is stored, the cluster that owns the machine, and the hashes of the contents. What was just written is known.
 registered() {
-  read_register
+  [ "$written" ] || read_register
   status=$?
   owner=
   [ ! -s "$L/cluster" ] || read -r owner <"$L/cluster"
