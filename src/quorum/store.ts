@@ -70,8 +70,8 @@ export class QuorumStore implements Store {
   /** The heads with the latest epochs, by cluster. */
   readonly #latest = new Map<string, Head>();
   readonly #progress: Progress;
-  /** The contents that this user has read before, by hash. */
-  readonly #known: ReadonlySet<string>;
+  /** The contents that this user has read before, or recovered, by hash. */
+  readonly #known: Set<string>;
   #snapshot: { readonly head: Head; readonly snapshot: Snapshot } | undefined;
   #commits: Promise<unknown> = Promise.resolve();
   #tending: Promise<unknown> = Promise.resolve();
@@ -289,6 +289,7 @@ export class QuorumStore implements Store {
       const before = { ...remains.head, membership: nextEra(remains, machines, latest) };
       const head = this.#next(before, applied.after, changes, randomId());
       await beginEra(head, remains, this.#holders);
+      for (const { hash } of head.segments) this.#known.add(hash);
       return { kind: 'committed', revision: head.revision };
     };
     const store: Store = {

@@ -222,6 +222,18 @@ describe('a registry without a majority of its voters', () => {
     expect((await open().remains())?.holders).toEqual(['m1', 'm2']);
   });
 
+  it('is read afterwards by a user who did not know it, although few machines have it', async () => {
+    const voters = new ModelVoters();
+    await opener(voters)().commit([put('a')]);
+    voters.down.add('m1').add('m2').add('m4');
+    const store = opener(voters, MACHINES)();
+    await expect(store.list('')).rejects.toThrow('only m3 has it');
+    await (await store.remains())?.store.commit([put('b')]);
+    expect(await keysIn(store)).toEqual(['a', 'b']);
+    expect(await store.names()).toEqual(['m3']);
+    await expect(opener(voters, MACHINES)().list('')).rejects.toThrow('only m3 has it');
+  });
+
   it('cannot be rebuilt twice from the same state', async () => {
     const voters = new ModelVoters();
     await opener(voters)().commit([put('a')]);
