@@ -4,7 +4,7 @@ import { FleetError, isFleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
 import { type Agreement, agreementOf, type Holding, holdersOf } from './agreement.ts';
 import { type Candidate, chooseVoters } from './choose.ts';
-import { causesOf, disputedError, noMajorityError, notFoundError } from './failures.ts';
+import { beforeRecoveryError, causesOf, disputedError, noMajorityError, notFoundError } from './failures.ts';
 import type { Head } from './head.ts';
 import { randomProposer } from './ids.ts';
 import { eraOf, type Membership, type Voter, withVoters } from './membership.ts';
@@ -81,6 +81,7 @@ export class Electorate {
     const proposer = await this.#openOnce();
     const latest = this.#cluster === undefined ? undefined : this.#holders.latestOf(this.#cluster);
     if (proposer === undefined || latest === undefined) return proposer;
+    if (this.#holders.isBeforeRead(latest)) throw this.#formerError();
     if (eraOf(latest.membership) <= eraOf(proposer.membership)) return proposer;
     this.#opening = Promise.resolve(this.#proposer(randomProposer(), latest));
     return this.#opening;
@@ -123,7 +124,8 @@ export class Electorate {
     // One of several machines is not believed before the others were asked.
     const isEnough = (): boolean => {
       const agreement = agreementNow();
-      return agreement.kind === 'agreed' && agreement.isConfirmed && agreement.support * 2 > voters.length;
+      if (agreement.kind !== 'agreed' || this.#holders.isBeforeRead(agreement.head)) return false;
+      return agreement.isConfirmed && agreement.support * 2 > voters.length;
     };
     const enough = deferred<void>();
     const failures: FleetError[] = [];
@@ -199,6 +201,14 @@ export class Electorate {
     for (const machine of others) this.#checked.add(machine);
     const latest = this.#holders.latestOf(head.cluster) ?? head;
     return eraOf(latest.membership) <= eraOf(head.membership);
+  }
+
+  #formerError(): FleetError {
+    const silent = this.#machines.flatMap(({ machine }) =>
+      this.#holders.failures.has(machine) ? [machine] : [],
+    );
+    const former = [...this.#holdings.values()].map(({ machine }) => machine);
+    return beforeRecoveryError(former, silent, this.#holders.failures);
   }
 
   #isShownByAll(agreement: Agreement): boolean {

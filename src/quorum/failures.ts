@@ -45,6 +45,10 @@ export function disputedError(holders: readonly (readonly string[])[]): FleetErr
   );
 }
 
+const CONTINUE = 'To continue with the newest state that a machine has: fleetctl recover';
+const WITHOUT_VOTERS =
+  'A majority of the voters has to answer; units keep running meanwhile. If they are lost permanently: fleetctl recover';
+
 /** No quorum of the voters answers; the `lost` ones have answered with another state, or none. */
 export function noMajorityError(
   { missing, proposed }: Extract<Outcome<never>, { kind: 'no-quorum' }>,
@@ -56,10 +60,7 @@ export function noMajorityError(
   const names = lost.map(({ machine }) => machine).join(', ');
   const causes =
     lost.length > 0 ? [...clauses, `these have lost their copy, or have an old one: ${names}`] : clauses;
-  const advice =
-    silent.length === 0
-      ? 'To continue with the newest state that a machine has: fleetctl recover'
-      : 'A majority of the voters has to answer; units keep running meanwhile. If they are lost permanently: fleetctl recover';
+  const advice = silent.length === 0 ? CONTINUE : WITHOUT_VOTERS;
   return new FleetError(
     'registry-no-majority',
     `Cannot ${proposed ? 'confirm the change of' : 'read'} the registry: ${causes.join('; ')}`,
@@ -67,6 +68,23 @@ export function noMajorityError(
       hint: proposed
         ? 'The change may be made or not; run the command again when a majority of the voters answers'
         : (hint ?? advice),
+    },
+  );
+}
+
+/** Only machines with a registry from before a recovery answer, after which this user has read it. */
+export function beforeRecoveryError(
+  former: readonly string[],
+  silent: readonly string[],
+  failures: Failures,
+): FleetError {
+  const { clauses, hint } = causesOf(silent, failures, 'these do not answer');
+  const found = `these machines have it as it was before a recovery: ${former.toSorted().join(', ')}`;
+  return new FleetError(
+    'registry-no-majority',
+    `Cannot read the registry: ${[found, ...clauses].join('; ')}`,
+    {
+      hint: hint ?? (silent.length > 0 ? WITHOUT_VOTERS : CONTINUE),
     },
   );
 }

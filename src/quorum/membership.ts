@@ -49,8 +49,8 @@ export function isFormer(stored: Membership, present: Membership): boolean {
 }
 
 /** Voters in an era that is `step` later, which need no majority of those before. Their states have to be new. */
-export function inNextEra(before: Membership, voters: readonly Voter[], step: number): Membership {
-  return { epoch: (eraOf(before) + step) * ERA, voters };
+export function inNextEra(era: number, voters: readonly Voter[], step: number): Membership {
+  return { epoch: (era + step) * ERA, voters };
 }
 
 function hasMajority(voters: readonly Voter[], states: ReadonlySet<string>): boolean {

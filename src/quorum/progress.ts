@@ -1,7 +1,10 @@
 import type { Head } from './head.ts';
-import { type Membership, type Voter, votersOf } from './membership.ts';
+import { eraOf, type Membership, type Voter, votersOf } from './membership.ts';
 
-/** Machine and state of a voter → the highest round of a proposal that it has shown as accepted. */
+/**
+ * Machine and state of a voter → the highest round of a proposal that it has shown as accepted. `era` and the cluster of a registry → the
+ * latest era that was read.
+ */
 export type AcceptedRounds = Map<string, number>;
 
 /** An answer of a voter. `round` is that of the proposal that it has accepted, 0 for none. */
@@ -49,6 +52,17 @@ export class Progress {
       this.#heads.set(machine, head);
   }
 
+  /** A head whose registry was read. */
+  hasRead({ cluster, membership }: Head): void {
+    const era = eraOf(membership);
+    if (era > this.eraOf(cluster)) this.#accepted.set(eraKey(cluster), era);
+  }
+
+  /** The latest era of a registry that was read; 0 if none is known. */
+  eraOf(cluster: string): number {
+    return this.#accepted.get(eraKey(cluster)) ?? 0;
+  }
+
   /** What the next head says about its voters: state → round. `before` is what the present one says. */
   roundsOf({ voters }: Membership, before: Head['accepted'] = {}): Readonly<Record<string, number>> {
     const rounds = voters.map((voter) => {
@@ -73,6 +87,10 @@ function setBackIn(
     return round !== undefined && round < (accepted[voter.state] ?? 0);
   });
   return behind.length * 2 < voters.length ? behind.map(keyOf) : [];
+}
+
+function eraKey(cluster: string): string {
+  return `era ${cluster}`;
 }
 
 function keyOf({ machine, state }: Voter): string {

@@ -52,16 +52,21 @@ export async function findRemains(
     await Promise.all(answers);
   };
   await ask(machines);
-  const remains = remainsIn(found);
+  const isBefore = (head: Head): boolean => holders.isBeforeRead(head);
+  const remains = remainsIn(found, isBefore);
   const others = remains?.missing.filter((machine) => !machines.includes(machine)) ?? [];
   if (others.length === 0) return remains;
   await ask([...new Set(others)]);
-  return remainsIn(found);
+  return remainsIn(found, isBefore);
 }
 
 type Remaining = Holding & { readonly ballot: Ballot };
 
-function remainsIn(found: ReadonlyMap<string, Found>): Remains | undefined {
+/** `isBefore`: a later era is known than that of a head, so the voters of the head count as set back. */
+function remainsIn(
+  found: ReadonlyMap<string, Found>,
+  isBefore: (head: Head) => boolean,
+): Remains | undefined {
   const answers = [...found].map(([machine, answer]) => ({ machine, ...answer }));
   const valid = answers.flatMap(({ machine, state, head, ballot }) =>
     state === undefined || head === undefined || ballot === undefined
@@ -77,15 +82,18 @@ function remainsIn(found: ReadonlyMap<string, Found>): Remains | undefined {
   );
   const newest = newestOf([...valid, ...outdated]);
   if (newest === undefined) return undefined;
+  const isSetBack = isBefore(newest.head);
   // A state on another machine is no answer of the voter.
-  const isPresent = ({ machine, state }: Voter): boolean => found.get(machine)?.state === state;
+  const shows = ({ machine, state }: Voter): boolean => found.get(machine)?.state === state;
+  const isPresent = (voter: Voter): boolean => !isSetBack && shows(voter);
   const readable = newestOf(valid.filter(({ head }) => head.cluster === newest.head.cluster));
   if (readable !== undefined && !isFormer(readable.head.membership, newest.head.membership)) {
     const present = votersOf(readable.head.membership).filter(isPresent);
     if (hasQuorum(readable.head.membership, new Set(present.map(({ state }) => state)))) return undefined;
   }
   const { head } = newest;
-  const isOutdated = (voter: Voter): boolean => outdated.some(({ state }) => state === voter.state);
+  const isOutdated = (voter: Voter): boolean =>
+    outdated.some(({ state }) => state === voter.state) || (isSetBack && shows(voter));
   const left = votersOf(head.membership).filter((voter) => !isPresent(voter));
   return {
     head,
@@ -116,13 +124,13 @@ function newestOf(all: readonly Remaining[]): Remaining | undefined {
 }
 
 /**
- * The membership of an era after that of `latest`, on machines of the cluster that answer. Their states are new, and the era is random, so that two
+ * The membership of an era after `latest`, on machines of the cluster that answer. Their states are new, and the era is random, so that two
  * recoveries at the same time never begin the same one.
  */
 export function nextEra(
   { head, found, holders }: Remains,
   machines: readonly Pick<Candidate, 'machine' | 'mark'>[],
-  latest: Head,
+  latest: number,
 ): Membership {
   const owners = holders.flatMap((machine) => found.get(machine)?.owner ?? []);
   const isOurs = ({ head: own, aside, owner }: Found): boolean => {
@@ -135,7 +143,7 @@ export function nextEra(
     return { ...each, answers: at !== undefined && isOurs(at), condition: 'good' } as const;
   });
   const voters = chooseVoters([], candidates).map((machine) => ({ machine, state: randomId() }));
-  return inNextEra(latest.membership, voters, randomStep());
+  return inNextEra(latest, voters, randomStep());
 }
 
 /**

@@ -55,6 +55,8 @@ async function statusOfVoter(
     const revision = found.head?.revision ?? 0;
     if (revision < head.revision) return { machine, state: 'behind', revision };
     const isCurrent = found.head === head || revision > head.revision;
+    if (isCurrent && holders.isBeforeRead(head))
+      return { machine, state: 'former', revision, isContained: true };
     return { machine, state: isCurrent ? 'current' : 'lost', revision };
   } catch (error) {
     if (!isFleetError(error)) throw error;

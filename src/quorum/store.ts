@@ -285,7 +285,8 @@ export class QuorumStore implements Store {
     const commit = async (changes: readonly Change[]): Promise<CommitResult> => {
       const applied = applyChanges(snapshot, changes);
       if (applied.kind === 'conflict') return applied;
-      const latest = this.#latest.get(remains.head.cluster) ?? remains.head;
+      const { cluster, membership } = this.#latest.get(remains.head.cluster) ?? remains.head;
+      const latest = Math.max(eraOf(membership), this.#progress.eraOf(cluster));
       const before = { ...remains.head, membership: nextEra(remains, machines, latest) };
       const head = this.#next(before, applied.after, changes, randomId());
       await beginEra(head, remains, this.#holders);
@@ -372,6 +373,7 @@ export class QuorumStore implements Store {
     const machines = (): readonly string[] => this.#options.machinesIn?.(snapshot) ?? [];
     if (!isSame && !(await this.#electorate.check(head, machines))) return 'former';
     this.#snapshot = { head, snapshot };
+    this.#progress.hasRead(head);
     this.#options.cache.keep(head.segments.map(({ hash }) => hash));
     return snapshot;
   }

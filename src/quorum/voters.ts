@@ -4,7 +4,7 @@ import { FleetError, isFleetError } from '../base/errors.ts';
 import { sha256 } from '../base/hash.ts';
 import { type Ballot, compareBallots, MAX_ROUND, NO_BALLOT } from './ballot.ts';
 import { formatHead, type Head, parseHead, type SegmentName } from './head.ts';
-import { type Membership, type Voter, votersOf } from './membership.ts';
+import { eraOf, type Membership, type Voter, votersOf } from './membership.ts';
 import { Progress } from './progress.ts';
 import type { Acceptors, Proposal, Stored } from './register.ts';
 
@@ -142,6 +142,11 @@ export class HeadVoters implements Acceptors<Head> {
   /** The head of a cluster with the latest epoch that a machine has answered with, also in a copy. */
   latestOf(cluster: string): Head | undefined {
     return this.#latest.get(cluster);
+  }
+
+  /** Whether a head is from before a recovery after which the registry was read. */
+  isBeforeRead({ cluster, membership }: Head): boolean {
+    return eraOf(membership) < this.#progress.eraOf(cluster);
   }
 
   /** Why the last request to a machine failed, by its name. */

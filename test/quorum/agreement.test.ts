@@ -18,7 +18,7 @@ const held = (machine: string, of: Membership, cluster = 'ours'): Holding => {
 };
 
 const THREE = membership(4, 'a', 'b', 'c');
-const LATER = inNextEra(THREE, [{ machine: 'd', state: 'd' }], 1);
+const LATER = inNextEra(0, [{ machine: 'd', state: 'd' }], 1);
 
 describe('the registry that machines have', () => {
   it.each<readonly [string, readonly Holding[], unknown]>([

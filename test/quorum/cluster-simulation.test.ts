@@ -103,7 +103,7 @@ describe('a registry that is recovered, on machines of which one has another reg
       'a recovery begins no era',
       () =>
         replace<typeof Rules>(`${QUORUM}/membership.ts`, () => ({
-          inNextEra: ({ epoch }, voters) => ({ epoch: epoch + 1, voters }),
+          inNextEra: (era, voters) => ({ epoch: era + 1, voters }),
         })),
     ],
     [

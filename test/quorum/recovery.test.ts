@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import type { Candidate } from '../../src/quorum/choose.ts';
+import type { AcceptedRounds } from '../../src/quorum/progress.ts';
 import { openQuorumStore, type QuorumStore } from '../../src/quorum/store.ts';
 import type { AskVoter, VoterRequest } from '../../src/quorum/voters.ts';
 import type { Change } from '../../src/store/store.ts';
@@ -244,6 +245,56 @@ describe('a registry without a majority of its voters', () => {
     await expect(second?.store.commit([put('second')])).rejects.toThrow(/did not store it/);
     expect([...voters.disks].map(([, { state }]) => state)).toEqual(before.map(([, { state }]) => state));
     expect(await keysIn(opener(voters)())).toEqual(['a', 'first']);
+  });
+});
+
+describe('a recovered registry that a user has read', () => {
+  const accepted: AcceptedRounds = new Map();
+  const byUser = ({ ask }: ModelVoters, memory = accepted): QuorumStore =>
+    openQuorumStore({
+      ...{ register: 'head', belongsTo: () => true, ask, cache: memoryCache(), accepted: memory },
+      machines: MACHINES.map((machine) => ({ machine, mark: undefined })),
+    });
+
+  it('is not replaced by the former one, even if no machine has it any more', async () => {
+    const voters = await recovered();
+    expect(await keysIn(byUser(voters))).toEqual(['a', 'rebuilt']);
+    for (const machine of ['m3', 'm4', 'm5']) voters.disks.delete(machine);
+    const error = {
+      message: 'Cannot read the registry: these machines have it as it was before a recovery: m1, m2',
+      hint: 'To continue with the newest state that a machine has: fleetctl recover',
+    };
+    await expect(byUser(voters).list('')).rejects.toMatchObject(error);
+    await expect(byUser(voters).commit([put('b')])).rejects.toMatchObject(error);
+    const status = await byUser(voters).status();
+    expect(status?.voters.map(({ machine, state }) => `${machine} ${state}`)).toEqual([
+      'm1 former',
+      'm2 former',
+      'm3 lost',
+    ]);
+    const remains = await byUser(voters).remains();
+    expect(remains).toMatchObject({ holders: ['m1', 'm2'], missing: ['m3'], outdated: ['m1', 'm2'] });
+    await remains?.store.commit([put('again')]);
+    expect(await keysIn(byUser(voters))).toEqual(['a', 'again']);
+    expect(await keysIn(byUser(voters, new Map()))).toEqual(['a', 'again']);
+  });
+
+  it('is found behind likelier voters that are former ones and agree', async () => {
+    const voters = new ModelVoters();
+    const memory: AcceptedRounds = new Map();
+    await opener(voters)().commit([put('a')]);
+    voters.down.add('m1').add('m2');
+    const marked = MACHINES.map((machine) => ({ machine, mark: machine === 'm3' ? false : undefined }));
+    const withoutM3 = openQuorumStore({
+      ...{ register: 'head', belongsTo: () => true, ask: voters.ask, cache: memoryCache() },
+      machines: marked,
+    });
+    await (await withoutM3.remains())?.store.commit([put('b')]);
+    voters.down.clear();
+    voters.down.add('m1').add('m2');
+    expect(await keysIn(byUser(voters, memory))).toEqual(['a', 'b']);
+    voters.down.clear();
+    expect(await keysIn(byUser(voters, memory))).toEqual(['a', 'b']);
   });
 });
 
