@@ -1,7 +1,7 @@
 import { compareText } from '../base/text.ts';
 import { allTiedTo, conflictTies, needTies, stopTies, type Tie, type Ties } from '../cluster/dependencies.ts';
 import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
-import { isRunning, isUp, type ObservedUnit } from '../cluster/unit-state.ts';
+import { isDownByOthers, isRunning, isUp, type ObservedUnit } from '../cluster/unit-state.ts';
 import { hasStep, type MachinePlan, type Step, type UnitChange, type Wave } from './step.ts';
 import { fenceObstacle, startStep } from './steps.ts';
 
@@ -45,13 +45,15 @@ function withReleasedSockets(changes: readonly UnitChange[], context: MachineCon
 }
 
 /**
- * A launched unit that stops with another one is started again. A running unit that is only loaded is started again if
- * the other one is restarted, as `systemctl restart` does.
+ * A launched unit that stops with another one is started again, and so is one that is down because another one was, and that one is
+ * started. A running unit that is only loaded is started again if the other one is restarted, as `systemctl restart` does.
  */
 function withRevived(changes: readonly UnitChange[], context: MachineContext): readonly UnitChange[] {
   const stopped = changes.filter((change) => hasStep(change, 'stop'));
-  if (stopped.length === 0) return changes;
-  const down = allTiedTo(namesOf(stopped), context.ties.stops);
+  const started = namesOf(changes.filter((change) => hasStep(change, 'start')));
+  if (stopped.length + started.length === 0) return changes;
+  const down = allTiedTo([...namesOf(stopped), ...started], context.ties.stops);
+  const back = allTiedTo(started, context.ties.stops);
   const restarted = allTiedTo(namesOf(stopped.filter(isRestart)), context.ties.stops);
   return [...down].sort(compareText).reduce((all, name) => {
     const observed = observedHere(name, context);
@@ -59,7 +61,9 @@ function withRevived(changes: readonly UnitChange[], context: MachineContext): r
     if (observed === undefined || unit === undefined || !context.isWanted(unit)) return all;
     const isRevived =
       unit.target === 'launched'
-        ? isUp(observed.state) || isRunning(observed.state)
+        ? isUp(observed.state) ||
+          isRunning(observed.state) ||
+          (back.has(name) && unit.held === undefined && isDownByOthers(observed.state))
         : unit.target === 'loaded' && restarted.has(name) && isRunning(observed.state);
     return isRevived ? withSteps(all, observed, ['start'], context) : all;
   }, changes);

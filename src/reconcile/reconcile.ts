@@ -1,3 +1,4 @@
+import type { UnitOutcome } from '../cluster/failure.ts';
 import {
   type ClusterSnapshot,
   type DesiredUnit,
@@ -21,7 +22,7 @@ import { machineEdits, observe } from './observe.ts';
 import { aheadOf, refuseOutdated } from './outdated.ts';
 import type { PassOptions, ReconcileReport } from './pass.ts';
 import type { Ports } from './ports.ts';
-import { reportedOutcomes, stillWanted, unfinished } from './rollouts.ts';
+import { isVerified, reportedOutcomes, stillWanted, unfinished } from './rollouts.ts';
 import { settle } from './settle.ts';
 import { snapshotOf } from './snapshot.ts';
 import { trustedViews, withoutAhead } from './trust.ts';
@@ -57,9 +58,16 @@ async function withHolds(
   const names = new Set(report.restored?.map(({ unit }) => unit));
   const { outcomes } = (await runPass(ports, held, { signal })).report;
   const failed = outcomes.filter(({ unit, failure }) => names.has(unit) && failure !== undefined);
+  // A unit that was down because of a failed one is up again with it.
+  const isUpAgain = ({ unit, machine }: UnitOutcome): boolean =>
+    !held.has(unit) &&
+    outcomes.some((each) => each.unit === unit && each.machine === machine && isVerified(each));
+  const before = report.outcomes.map((each) =>
+    each.failure !== undefined && isUpAgain(each) ? { ...each, failure: undefined } : each,
+  );
   const isBack = (unit: string): boolean => !signal?.aborted && failed.every((each) => each.unit !== unit);
   const restored = report.restored?.map((each) => ({ ...each, isBack: isBack(each.unit) }));
-  return { ...report, outcomes: [...report.outcomes, ...failed], restored };
+  return { ...report, outcomes: [...before, ...failed], restored };
 }
 
 async function runPass(

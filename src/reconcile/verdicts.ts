@@ -1,6 +1,6 @@
 import type { UnitOutcome } from '../cluster/failure.ts';
 import { type ClusterSnapshot, observedOn, otherCluster } from '../cluster/snapshot.ts';
-import { isUnknown, isUp, STEADY_MS, upSince } from '../cluster/unit-state.ts';
+import { isDownByOthers, isUnknown, isUp, STEADY_MS, upSince } from '../cluster/unit-state.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { RegistryView } from '../registry/view.ts';
@@ -27,7 +27,8 @@ type Judgement = {
 
 /**
  * The new verdicts of a pass. A text is `good` if a start with it was verified, and `failed` if it did not come up. A text
- * that was up for a minute at the beginning of the pass is good too, also if the pass replaces it.
+ * that was up for a minute at the beginning of the pass is good too, also if the pass replaces it. A good text stays good, because
+ * a later failure has other reasons; if it fails in a rollout, it is held.
  */
 export function verdicts(pass: Pass, view: RegistryView): readonly Edit[] {
   const scope = new Set(pass.decisions.map(({ unit }) => unit));
@@ -39,8 +40,9 @@ export function verdicts(pass: Pass, view: RegistryView): readonly Edit[] {
   ])
     found.set(`${each.unit} ${each.digest}`, each);
   return [...found.values()].flatMap(({ unit, digest, verdict }): readonly Edit[] => {
-    const isKnown = view.verdicts(unit)[digest]?.kind === verdict;
-    const isOurs = !isKnown && view.history(unit).some((entry) => entry.digest === digest);
+    const known = view.verdicts(unit)[digest]?.kind;
+    const isOurs =
+      known !== 'good' && known !== verdict && view.history(unit).some((entry) => entry.digest === digest);
     return isOurs ? [{ kind: 'judge-text', unit, digest, verdict }] : [];
   });
 }
@@ -78,10 +80,16 @@ function started(pass: Pass, up: readonly Judgement[], view: RegistryView): read
     // A concurrent stop or new text may have caused the failure.
     if (now?.target !== wanted.target || now.digest !== wanted.digest) return [];
     const verdict = verdictOf(outcome);
-    if (verdict === undefined || (verdict === 'failed' && isUpElsewhere(unit, digest))) return [];
+    if (verdict === undefined) return [];
+    if (verdict === 'failed' && (isUpElsewhere(unit, digest) || hasOtherCause(outcome))) return [];
     return [{ unit, digest, verdict }];
   });
   return judged.toSorted((a, b) => Number(a.verdict === 'failed') - Number(b.verdict === 'failed'));
+}
+
+/** Whether a unit did not come up for a reason outside its text. */
+function hasOtherCause({ failure }: UnitOutcome): boolean {
+  return failure?.code === 'not-up' && isDownByOthers(failure.state);
 }
 
 /** Undefined if the start was not waited for, is still in progress, or could not be requested. */

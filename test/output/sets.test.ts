@@ -74,7 +74,10 @@ describe('a change', () => {
         steps: [steps('m1', 'record', 'start')],
       },
     ],
-    ['starts on m1: it is not running', { kind: 'started', steps: [steps('m1', 'record', 'start')] }],
+    [
+      'starts on m1: it is not running, or stops with another unit',
+      { kind: 'started', steps: [steps('m1', 'record', 'start')] },
+    ],
     [
       'is repaired on m1: its file, links or record differ',
       { kind: 'repaired', steps: [steps('m1', 'record')] },

@@ -183,6 +183,36 @@ describe('a plan', () => {
   });
 });
 
+describe('a unit that requires another one', () => {
+  const text = (line: string): string => `[Unit]\n${line}\n[Service]\nExecStart=x\n`;
+  const base = desiredUnit('base.service', '', { machine: 'm1', text: text('Description=x') });
+
+  it.each([
+    ['is started with it if it went down with it', 'launched', 'dead', ['start']],
+    ['stays down if it has failed by itself', 'launched', 'failed', undefined],
+    ['stays down if it is only loaded', 'loaded', 'dead', undefined],
+  ] as const)('%s', (_, target, state, expected) => {
+    const user = desiredUnit('user.service', '', {
+      machine: 'm1',
+      target,
+      text: text('BindsTo=base.service'),
+    });
+    const here = [
+      observedUnit(base, { state: systemdState('failed') }),
+      observedUnit(user, { state: systemdState(state) }),
+    ];
+    const plans = plan(
+      { ...machineWith(...here), units: [base, user] },
+      new Map([['base.service', [idOf('m1')]]]),
+    );
+    const steps = plans
+      .flatMap(({ changes }) => changes)
+      .find(({ unit }) => unit === 'user.service')
+      ?.steps.map(({ kind }) => kind);
+    expect(steps).toEqual(expected);
+  });
+});
+
 describe('a start that brings along a unit which excludes another one', () => {
   const unit = (name: string, line: string, options: UnitOptions = {}) =>
     desiredUnit(name, '', { machine: 'm1', ...options, text: `[Unit]\n${line}\n[Service]\nExecStart=x\n` });

@@ -46,6 +46,7 @@ describe('a text', () => {
     ['that failed', notUp(systemdState('failed')), 'failed'],
     ['that systemd starts again and again', notUp(systemdState('restarting')), 'failed'],
     ['that systemd cannot read', notUp(systemdState('dead', { load: 'bad-setting' })), 'failed'],
+    ['that something else has stopped', notUp(systemdState('dead')), 'untried'],
     ['whose start is still under way', notUp(systemdState('starting')), 'untried'],
     ['whose state is not known', notUp(unknownState('it said nothing')), 'untried'],
     ['that could not be written', { code: 'step', step: 'write', detail: 'disk full' }, 'untried'],
@@ -83,6 +84,16 @@ describe('a text', () => {
     scene.driver.trouble('m1').failing.set(NAME, notUp(systemdState('failed')));
     await scene.pass(NAME);
     expect(await known(scene)).toEqual(['good', 'failed']);
+  });
+
+  it('that was good stays good when it fails later', async () => {
+    const scene = new Scene(['m1']);
+    await scene.want('launched', '', NAME);
+    await scene.pass(NAME);
+    scene.driver.of('m1').units.delete(NAME);
+    scene.driver.trouble('m1').failing.set(NAME, notUp(systemdState('failed')));
+    await scene.pass(NAME);
+    expect(await known(scene)).toEqual(['good']);
   });
 
   it('that failed and came up later by itself is good, and one that was up before is not', async () => {

@@ -40,7 +40,7 @@ function plainText(change: PlannedUnit): string {
 /** Why a unit without a new text changes. */
 const WHY: Readonly<Record<Exclude<ChangeKind, 'removed' | 'new' | 'moved' | 'changed'>, string>> = {
   restarted: ': its file there differs',
-  started: ': it is not running',
+  started: ': it is not running, or stops with another unit',
   stopped: ': it is only loaded',
   repaired: ': its file, links or record differ',
 };
