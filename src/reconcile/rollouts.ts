@@ -4,7 +4,7 @@ import { isDownByOthers, isUp } from '../cluster/unit-state.ts';
 import { groupWith, type Rollout, type RolloutLimits } from '../plan/rollout.ts';
 import { hasStep, type MachinePlan, type Wave } from '../plan/step.ts';
 import type { Edit } from '../registry/edit.ts';
-import { keptTexts } from '../registry/kept-texts.ts';
+import { keptTexts, sinceDestroy } from '../registry/kept-texts.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { FailurePolicy } from '../unit/copy-limit.ts';
 import { parseUnitName, templateOf } from '../unit/unit-name.ts';
@@ -188,7 +188,7 @@ export function restoredUnits(failed: readonly FailedText[], view: RegistryView)
 
 /** Whether the text was there before, and has replaced a failed one. */
 function hasReturned({ name, digest }: DesiredUnit, view: RegistryView): boolean {
-  const digests = view.history(name).map((entry) => entry.digest);
+  const digests = sinceDestroy(view, name).map((entry) => entry.digest);
   const last = digests.lastIndexOf(digest);
   const replaced = digests[last - 1];
   if (replaced === undefined || !digests.slice(0, last).includes(digest)) return false;
@@ -203,9 +203,9 @@ function isFirstFailure({ name, digest, target }: DesiredUnit, { cause }: Held, 
 
 function replacesGood({ name, digest }: DesiredUnit, view: RegistryView): boolean {
   const verdicts = view.verdicts(name);
-  return view
-    .history(name)
-    .some((entry) => entry.digest !== digest && verdicts[entry.digest]?.kind === 'good');
+  return sinceDestroy(view, name).some(
+    (entry) => entry.digest !== digest && verdicts[entry.digest]?.kind === 'good',
+  );
 }
 
 /**

@@ -73,14 +73,17 @@ const SHAPES = {
   /** A unit file, under the SHA-256 of its bytes; never changed. */
   'contents/': z.object({ text: z.string() }),
   /**
-   * The texts of a unit name, oldest first; kept after the unit is destroyed. `at` is epoch ms. `verdicts`, by digest: the
+   * The texts of a unit name, oldest first; kept after the unit is destroyed. `at` is epoch ms. `afterDestroy`: the first text
+   * of a unit with the name of a destroyed one. `verdicts`, by digest: the
    * result of the last start of a text, and its time; `held` if it failed after it had replaced another text, so that it is
    * held again when the unit gets it again. `released`: the last text that a command released, and the token of that time.
    * `destroyed`: the unit's document was deleted by a command, and is not
    * lost; up to 0.1.0 only an event records that.
    */
   'history/': z.object({
-    entries: z.array(z.object({ digest, hash, at: time, by: z.string() })),
+    entries: z.array(
+      z.object({ digest, hash, at: time, by: z.string(), afterDestroy: z.optional(z.boolean()) }),
+    ),
     verdicts: z.optional(
       z.record(z.string(), z.object({ kind: z.enum(['good', 'failed']), at: time, held: z.optional(held) })),
     ),

@@ -1,11 +1,11 @@
 import { isFleetError } from '../base/errors.ts';
 import type { DesiredUnit, KeptText } from '../cluster/snapshot.ts';
 import { readable, readText } from './read-text.ts';
-import type { RegistryView } from './view.ts';
+import type { HistoryEntry, RegistryView } from './view.ts';
 
 /**
- * The older texts of a unit whose text is held: those in `digests`, which machines have, and the last one in its history
- * that is not known to have failed. A text that is missing or invalid is left out.
+ * The older texts of a unit whose text is held: those in `digests`, which machines have, and the last one since the unit
+ * was created that is not known to have failed. A text that is missing or invalid is left out.
  */
 export function keptTexts(
   view: RegistryView,
@@ -14,7 +14,9 @@ export function keptTexts(
 ): readonly KeptText[] {
   const entries = view.history(unit.name).filter(({ digest }) => digest !== unit.digest);
   const verdicts = view.verdicts(unit.name);
-  const base = entries.findLast(({ digest }) => verdicts[digest]?.kind !== 'failed')?.digest;
+  const base = sinceDestroy(view, unit.name).findLast(
+    ({ digest }) => digest !== unit.digest && verdicts[digest]?.kind !== 'failed',
+  )?.digest;
   const hashes = new Map(entries.map(({ digest, hash }) => [digest, hash]));
   return [...hashes].flatMap(([digest, hash]): readonly KeptText[] => {
     if (digest !== base && !digests.has(digest)) return [];
@@ -24,4 +26,11 @@ export function keptTexts(
     });
     return isFleetError(older) ? [] : [{ unit: older, isBase: digest === base }];
   });
+}
+
+/** The texts of a unit since its name was last destroyed, oldest first. */
+export function sinceDestroy(view: RegistryView, name: string): readonly HistoryEntry[] {
+  const entries = view.history(name);
+  const first = entries.findLastIndex(({ afterDestroy }) => afterDestroy === true);
+  return first < 0 ? entries : entries.slice(first);
 }

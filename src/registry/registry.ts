@@ -304,8 +304,9 @@ function historyAfter(
   switch (edit.kind) {
     case 'put-unit': {
       const { digest, hash } = edit.unit;
-      const { destroyed: _, ...known } = history;
-      return { ...known, entries: [...known.entries, { digest, hash, at, by: author }] };
+      const { destroyed, ...known } = history;
+      const entry = { digest, hash, at, by: author, ...(destroyed !== undefined && { afterDestroy: true }) };
+      return { ...known, entries: [...known.entries, entry] };
     }
     case 'judge-text':
       return { ...history, verdicts: { ...history.verdicts, [edit.digest]: { kind: edit.verdict, at } } };

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { toDo } from '../../src/controller/to-do.ts';
+import { destroy } from '../../src/operations/destroy.ts';
 import { observeCluster } from '../../src/operations/observe-cluster.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { start } from '../../src/operations/set-target-state.ts';
@@ -83,6 +84,24 @@ describe('a first text', () => {
     await scene.write(UNIT, FALSE);
     await startIt(scene, { replace: true, limits: { onFailure: 'revert' } });
     expect(scene.there()).toEqual({ m1: [`${UNIT} failed`] });
+  });
+
+  it('that fails again after destroy is not replaced by the text of the destroyed unit', async () => {
+    const scene = await started(SLEEP);
+    await destroy(scene.ports, [UNIT]);
+    await scene.write(UNIT, FALSE);
+    await startIt(scene);
+    await destroy(scene.ports, [UNIT]);
+    expect(outcome(await startIt(scene))).toEqual([`${UNIT}: held on m1`]);
+    await reconcileEverything(scene.ports);
+    expect(scene.there()).toEqual({});
+    const { rows } = await history(scene.ports.registry, UNIT);
+    expect(rows.map(resultOf)).toEqual(['failed', 'failed', 'good']);
+    await scene.write(UNIT, `${SLEEP}Environment=V=3\n`);
+    await startIt(scene, { replace: true });
+    await scene.write(UNIT, FALSE);
+    await startIt(scene, { replace: true });
+    expect(scene.there()).toEqual({ m1: [`${UNIT} running`] });
   });
 
   it('that fails on one machine keeps running on the others', async () => {
