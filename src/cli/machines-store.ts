@@ -2,9 +2,10 @@ import { FleetError } from '../base/errors.ts';
 import { canonicalAddress, isSameAddress } from '../config/address.ts';
 import type { Config } from '../config/config.ts';
 import type { Machine, ProposedMachine } from '../machine/machine.ts';
-import { openQuorumStore, type QuorumOptions, type QuorumStore } from '../quorum/store.ts';
+import type { QuorumOptions } from '../quorum/options.ts';
+import { openQuorumStore, type QuorumStore } from '../quorum/store.ts';
 import type { VoterAnswer, VoterRequest } from '../quorum/voters.ts';
-import { clusterMachines, machinesNamed } from '../registry/inventory.ts';
+import { clusterMachines, conditionOf, machinesNamed } from '../registry/inventory.ts';
 import { RegistryView } from '../registry/view.ts';
 import type { Snapshot } from '../store/snapshot.ts';
 import type { Change } from '../store/store.ts';
@@ -116,9 +117,16 @@ function inTurn(ask: AskMachine): AskMachine {
 /** Only the head is that of a cluster; a lock may begin anywhere. */
 const ANYWHERE = { belongsTo: () => true };
 
-function rulesOf({ machines }: Config): Pick<QuorumOptions, 'machinesIn' | 'belongsTo'> {
+function rulesOf({ machines }: Config): Pick<QuorumOptions, 'machinesIn' | 'belongsTo' | 'conditionsIn'> {
   const proposed = machines.map(({ machine }) => machine);
-  return { machinesIn: (snapshot) => machinesIn(snapshot, proposed), belongsTo: namesCluster };
+  return {
+    machinesIn: (snapshot) => machinesIn(snapshot, proposed),
+    belongsTo: namesCluster,
+    conditionsIn({ revision, records }) {
+      const view = new RegistryView(revision, records);
+      return (machine) => conditionOf(machine, view);
+    },
+  };
 }
 
 /** The machines of fleet.conf and of a registry, one for each address, because a machine counts once. */

@@ -26,7 +26,8 @@ export async function recoverVoters(call: Call): Promise<ExitStatus | undefined>
       const isDryRun = options.dryRun === true;
       if (!isDryRun) await confirm(call, lost);
       const rebuilt = isDryRun ? undefined : await rebuildWithout(ports, lost);
-      if (rebuilt !== undefined) await rebuildLeaderLock(config, streams, leaderTtlOf(config));
+      if (rebuilt !== undefined)
+        await rebuildLeaderLock(config, streams, leaderTtlOf(config), await ports.registry.load());
       const report = rebuilt === undefined ? { out: [], err: [] } : rebuiltReport(lost, rebuilt);
       await printAnswer(call, report, () => lostMajorityJson(lost, rebuilt), true);
       return EXIT.done;

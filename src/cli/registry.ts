@@ -17,7 +17,7 @@ import type { RegistryStatus } from '../output/registry-status.ts';
 import type { QuorumStore, RegisterStatus } from '../quorum/store.ts';
 import type { Voters } from '../reconcile/ports.ts';
 import type { RegistryOptions } from '../registry/edit.ts';
-import { clusterMachines, machinesNamed } from '../registry/inventory.ts';
+import { clusterMachines, conditionOf, machinesNamed } from '../registry/inventory.ts';
 import { createRegistry, type Registry, withReader } from '../registry/registry.ts';
 import { RegistryView } from '../registry/view.ts';
 import { openFileStore } from '../store/file.ts';
@@ -285,13 +285,18 @@ export async function openLeaderLock(config: Config, streams: Streams, ttlMs: nu
   return controllerPart(config.registry).lock(config.registry, config, streams, ttlMs);
 }
 
-/** Rebuilds the leader lock of a registry on the machines from the rest of its voters, if their majority is lost. */
-export async function rebuildLeaderLock(config: Config, streams: Streams, ttlMs: number): Promise<void> {
+/** Rebuilds the leader lock of the registry `known` on the machines from the rest of its voters, if their majority is lost. */
+export async function rebuildLeaderLock(
+  config: Config,
+  streams: Streams,
+  ttlMs: number,
+  known: RegistryView,
+): Promise<void> {
   const { openMachinesStore } = await import('./machines-store.ts');
   const { resetLeaderLock } = await import('../election/store-leader-lock.ts');
   const { store } = await openMachinesStore('leader', config, streams);
   try {
-    const remains = await store.remains();
+    const remains = await store.remains((machine) => conditionOf(machine, known));
     if (remains !== undefined) await resetLeaderLock(remains.store, ttlMs);
   } finally {
     await store.close();

@@ -3,8 +3,8 @@ export type Candidate = {
   readonly machine: string;
   /** Whether it answers now. */
   readonly answers: boolean;
-  /** `lost`: it has been unreachable for long. A short absence changes nothing. */
-  readonly condition: 'good' | 'drained' | 'lost';
+  /** `lost`: it has been unreachable for long. A short absence changes nothing. `excluded`: it must not become a voter. */
+  readonly condition: 'good' | 'drained' | 'lost' | 'excluded';
   /** Whether a fleet.conf asks for it as a voter, or against it. */
   readonly mark: boolean | undefined;
 };
@@ -26,7 +26,9 @@ export function chooseVoters(voters: readonly string[], candidates: readonly Can
   const answers = (machine: string): number => Number(known.get(machine)?.answers ?? false);
   const best = (a: string, b: string): number => worth(b) - worth(a) || answers(b) - answers(a);
   const eligible = candidates.filter(({ mark }) => mark !== false).map(({ machine }) => machine);
-  const free = eligible.filter((machine) => answers(machine) && !voters.includes(machine)).toSorted(best);
+  const mayJoin = (machine: string): boolean =>
+    known.get(machine)?.condition !== 'excluded' && !voters.includes(machine);
+  const free = eligible.filter((machine) => answers(machine) && mayJoin(machine)).toSorted(best);
   const present = voters.toSorted(best);
   const next = (): readonly string[] => {
     const most = voterCount(eligible.length);
@@ -45,7 +47,8 @@ export function chooseVoters(voters: readonly string[], candidates: readonly Can
 /** A machine that has left the cluster is the worst one, and one that a fleet.conf asks for the best. */
 function worthOf(candidate: Candidate | undefined): number {
   if (candidate === undefined || candidate.mark === false) return 0;
-  if (candidate.condition === 'lost') return 1;
-  if (candidate.condition === 'drained') return 2;
-  return candidate.mark === true ? 4 : 3;
+  if (candidate.condition === 'excluded') return 1;
+  if (candidate.condition === 'lost') return 2;
+  if (candidate.condition === 'drained') return 3;
+  return candidate.mark === true ? 5 : 4;
 }

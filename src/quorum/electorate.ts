@@ -359,8 +359,12 @@ export class Electorate {
     const chosen = chooseVoters(names, candidates);
     const come = chosen.filter((machine) => !names.includes(machine));
     const gone = voters.filter(({ machine }) => !chosen.includes(machine));
+    const isExcluded = ({ machine }: Voter): boolean =>
+      candidates.some((each) => each.machine === machine && each.condition === 'excluded');
     const lost = [...this.#holders.lostOf(membership), ...outOfReach].find(
-      ({ state }) => performance.now() - (this.#tried.get(state) ?? Number.NEGATIVE_INFINITY) > RENEWAL_MS,
+      (voter) =>
+        performance.now() - (this.#tried.get(voter.state) ?? Number.NEGATIVE_INFINITY) > RENEWAL_MS &&
+        !isExcluded(voter),
     );
     if (come.length + gone.length > 0 || lost === undefined)
       return { stay: voters.filter((voter) => !gone.includes(voter)), gone, come };

@@ -125,11 +125,11 @@ function newestOf(all: readonly Remaining[]): Remaining | undefined {
 
 /**
  * The membership of an era after `latest`, on machines of the cluster that answer. Their states are new, and the era is random, so that two
- * recoveries at the same time never begin the same one.
+ * recoveries at the same time never begin the same one. Throws FleetError `registry-unavailable` if no machine may be a voter.
  */
 export function nextEra(
   { head, found, holders }: Remains,
-  machines: readonly Pick<Candidate, 'machine' | 'mark'>[],
+  machines: readonly Omit<Candidate, 'answers'>[],
   latest: number,
 ): Membership {
   const owners = holders.flatMap((machine) => found.get(machine)?.owner ?? []);
@@ -140,9 +140,15 @@ export function nextEra(
   };
   const candidates = machines.map((each) => {
     const at = found.get(each.machine);
-    return { ...each, answers: at !== undefined && isOurs(at), condition: 'good' } as const;
+    return { ...each, answers: at !== undefined && isOurs(at) };
   });
   const voters = chooseVoters([], candidates).map((machine) => ({ machine, state: randomId() }));
+  if (voters.length === 0)
+    throw new FleetError(
+      'registry-unavailable',
+      'Cannot rebuild the registry: no machine of fleet.conf that answers may store it',
+      { hint: 'Add a machine to fleet.conf that is neither distrusted, nor removed, nor of another cluster' },
+    );
   return inNextEra(latest, voters, randomStep());
 }
 

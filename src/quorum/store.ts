@@ -5,17 +5,18 @@ import { applyChanges, EMPTY_SNAPSHOT, findRecord, partOf, type Snapshot } from 
 import type { Change, CommitResult, Store } from '../store/store.ts';
 import { createWaits } from '../store/waits.ts';
 import type { Candidate } from './choose.ts';
-import { Electorate, type QuorumMachine, type VoterChange } from './electorate.ts';
+import { Electorate, type VoterChange } from './electorate.ts';
 import { contentsMissingError, unknownChangeError } from './failures.ts';
 import { COMMITS_KEPT, type Head, revisionOf, type SegmentName, sameContents } from './head.ts';
 import { randomId } from './ids.ts';
 import { eraOf, type Membership, type Voter } from './membership.ts';
-import { type AcceptedRounds, Progress } from './progress.ts';
+import type { ConditionOf, QuorumOptions } from './options.ts';
+import { Progress } from './progress.ts';
 import { OVERTAKEN } from './register.ts';
 import { beginEra, findRemains, nextEra, type Remains } from './remains.ts';
 import { addSegment, type Entry, snapshotOf, type Texts } from './segments.ts';
 import { statusOf, type VoterStatus } from './status.ts';
-import { type AskVoter, HeadVoters, type TextCache } from './voters.ts';
+import { HeadVoters } from './voters.ts';
 
 export type RegisterStatus = {
   /** Without a majority of the voters, the newest one that a machine has. */
@@ -24,27 +25,6 @@ export type RegisterStatus = {
   readonly voters: readonly VoterStatus[];
   /** Why no majority can be read; undefined if one can. */
   readonly withoutMajority?: FleetError;
-};
-
-export type QuorumOptions = {
-  /** The name of the register: registers are independent of each other. */
-  readonly register: string;
-  /** The machines of the cluster, of which the first ones become voters unless others are marked. */
-  readonly machines: readonly QuorumMachine[];
-  readonly ask: AskVoter;
-  readonly cache: TextCache;
-  /** Whether this process is about to change the registry, so that the first look at the voters also prepares the change. */
-  readonly reserves?: boolean;
-  /** The machines that the registry of a cluster names; undefined for another register, which is not checked. */
-  readonly machinesIn?: (snapshot: Snapshot) => readonly string[];
-  /** Whether a registry that begins with these changes is that of a cluster. */
-  readonly belongsTo: (changes: readonly Change[], cluster: string) => boolean;
-  /** What voters have shown to this user before; what they show now is added. */
-  readonly accepted?: AcceptedRounds;
-  /** Runs every call that needs an answer of the machines. */
-  readonly during?: <T>(call: () => Promise<T>) => Promise<T>;
-  /** Releases what `ask` uses. */
-  readonly close?: () => Promise<void>;
 };
 
 /** The head before a commit; the first one has only its voters. */
@@ -272,9 +252,9 @@ export class QuorumStore implements Store {
 
   /**
    * What is left without a majority of the voters; undefined if a majority answers, or nothing is left. The first commit of the
-   * store begins the next era with it, without those voters.
+   * store begins the next era with it, without those voters. `conditionOf` is for a register that is not that of the registry.
    */
-  async remains(): Promise<(Remains & { readonly store: Store }) | undefined> {
+  async remains(conditionOf?: ConditionOf): Promise<(Remains & { readonly store: Store }) | undefined> {
     const { machines } = this.#options;
     const names = machines.map(({ machine }) => machine);
     const remains = await findRemains(names, this.#holders);
@@ -282,12 +262,14 @@ export class QuorumStore implements Store {
     const holders = remains.holders.map((machine) => ({ machine, state: '' }));
     const snapshot = await this.#fetch(remains.head, holders);
     if (snapshot === undefined) throw contentsMissingError();
+    const conditions = conditionOf ?? this.#conditionsIn(snapshot);
+    const candidates = machines.map((each) => ({ ...each, condition: conditions(each.machine) }));
     const commit = async (changes: readonly Change[]): Promise<CommitResult> => {
       const applied = applyChanges(snapshot, changes);
       if (applied.kind === 'conflict') return applied;
       const { cluster, membership } = this.#latest.get(remains.head.cluster) ?? remains.head;
       const latest = Math.max(eraOf(membership), this.#progress.eraOf(cluster));
-      const before = { ...remains.head, membership: nextEra(remains, machines, latest) };
+      const before = { ...remains.head, membership: nextEra(remains, candidates, latest) };
       const head = this.#next(before, applied.after, changes, randomId());
       await beginEra(head, remains, this.#holders);
       for (const { hash } of head.segments) this.#known.add(hash);
@@ -301,6 +283,10 @@ export class QuorumStore implements Store {
       close: async () => undefined,
     };
     return { ...remains, store };
+  }
+
+  #conditionsIn(snapshot: Snapshot): ConditionOf {
+    return this.#options.conditionsIn?.(snapshot) ?? (() => 'good');
   }
 
   /** Undefined if there is no registry yet. Rejects without a majority of the voters only if no machine has a head. */

@@ -2,6 +2,7 @@ import { isFleetError } from '../base/errors.ts';
 import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
 import { mayBeDown } from '../cluster/unreachable.ts';
 import type { Candidate } from '../quorum/choose.ts';
+import { conditionOf } from '../registry/inventory.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { isCutOff } from '../schedule/schedule.ts';
 import type { Ports } from './ports.ts';
@@ -10,7 +11,7 @@ import type { Ports } from './ports.ts';
 const LOST_TTLS = 10;
 
 /**
- * Replaces voters that are drained, lost, removed or without their state, reports it, and logs it in the registry. Nothing is
+ * Replaces voters that are drained, distrusted, lost, removed or without their state, reports it, and logs it in the registry. Nothing is
  * asked if no voter has to be replaced. An error is left for the next time, because a majority remains. `leaving` is a machine
  * that will be removed.
  */
@@ -38,7 +39,7 @@ export async function tendVoters(
  */
 export function candidatesOf(
   snapshot: ClusterSnapshot,
-  known: Pick<RegistryView, 'machines'>,
+  known: Pick<RegistryView, 'machines' | 'removed'>,
   marks: ReadonlyMap<string, boolean>,
   leaving?: string,
 ): readonly Candidate[] {
@@ -49,11 +50,11 @@ export function candidatesOf(
   return [...names].map((machine) => {
     const view = views.get(machine);
     const isLost = isOnline && view !== undefined && isLongGone(view, snapshot);
-    const isDrained = snapshot.cordons.has(machine) || snapshot.drained === machine;
+    const condition = snapshot.drained === machine ? 'drained' : conditionOf(machine, known);
     return {
       machine,
       answers: view?.observation !== undefined,
-      condition: isLost ? 'lost' : isDrained ? 'drained' : 'good',
+      condition: isLost && condition !== 'excluded' ? 'lost' : condition,
       mark: marks.get(machine),
     };
   });

@@ -1,5 +1,6 @@
 import { isSameAddress } from '../config/address.ts';
 import { formatMetadata, type Machine, type Metadata, type ProposedMachine } from '../machine/machine.ts';
+import type { Candidate } from '../quorum/choose.ts';
 import type { KnownMachine, RemovedMachine } from './edit.ts';
 
 /** The machines in a registry, and those that commands have removed from it, by name. */
@@ -42,6 +43,17 @@ export function clusterMachines(
 /** The present name of a machine that may have been renamed; a voter keeps the name with which it became one. */
 export function currentName(name: string, { machines, removed }: Inventory): string {
   return machines.has(name) ? name : (removed?.get(name)?.renamedTo ?? name);
+}
+
+/** Whether a machine may be a voter of the registry. A distrusted or removed one is excluded. */
+export function conditionOf(
+  name: string,
+  { machines, removed }: Required<Inventory>,
+): Exclude<Candidate['condition'], 'lost'> {
+  const current = currentName(name, { machines, removed });
+  const { distrusted, cordon } = machines.get(current) ?? {};
+  if (distrusted === true || removed.has(current)) return 'excluded';
+  return cordon === undefined ? 'good' : 'drained';
 }
 
 /** The machines that have these names, or had them. */

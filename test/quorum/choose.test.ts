@@ -34,6 +34,28 @@ const CASES: [what: string, voters: string, candidates: readonly Candidate[], ne
     'b c d',
   ],
   [
+    'an excluded one is replaced before one that is lost',
+    'a b c',
+    [
+      good('a', { answers: false, condition: 'lost' }),
+      ...[good('b', { condition: 'excluded' }), good('c'), good('d')],
+    ],
+    'a c d',
+  ],
+  [
+    'an excluded one stays without another machine',
+    'a b c',
+    [good('a', { condition: 'excluded' }), good('b'), good('c')],
+    'a b c',
+  ],
+  ['an excluded one becomes none', '', [good('a', { condition: 'excluded' }), good('b'), good('c')], 'b'],
+  [
+    'an excluded one becomes none although fleet.conf asks for it',
+    'a b c',
+    [...'abc'.split('').map((n) => good(n)), good('d', { condition: 'excluded', mark: true })],
+    'a b c',
+  ],
+  [
     'one that does not answer stays',
     'a b c',
     [good('a', { answers: false }), ...'bcd'.split('').map((n) => good(n))],

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { openQuorumStore, type QuorumOptions, type QuorumStore } from '../../src/quorum/store.ts';
+import type { QuorumOptions } from '../../src/quorum/options.ts';
+import { openQuorumStore, type QuorumStore } from '../../src/quorum/store.ts';
 import type { Change } from '../../src/store/store.ts';
 import { ModelVoters, memoryCache } from './model-voters.ts';
 

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
-import { openQuorumStore, type QuorumOptions, type QuorumStore } from '../../src/quorum/store.ts';
+import type { QuorumOptions } from '../../src/quorum/options.ts';
+import { openQuorumStore, type QuorumStore } from '../../src/quorum/store.ts';
 import type { Change, CommitResult } from '../../src/store/store.ts';
 import { ModelVoters, memoryCache } from './model-voters.ts';
 

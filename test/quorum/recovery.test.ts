@@ -64,6 +64,52 @@ describe('a registry without a majority of its voters', () => {
     expect(states?.filter(({ state }) => state === 'current')).toHaveLength(length === 5 ? 3 : 0);
   });
 
+  it('gets no voters that are excluded, and drained ones only without others', async () => {
+    const voters = new ModelVoters();
+    const conditions = new Map<string, Candidate['condition']>([
+      ['m1', 'excluded'],
+      ['m2', 'drained'],
+    ]);
+    const open = (names = MACHINES): QuorumStore =>
+      openQuorumStore({
+        ...{ register: 'head', belongsTo: () => true, ask: voters.ask, cache: memoryCache() },
+        machines: names.map((machine) => ({ machine, mark: undefined })),
+        conditionsIn: () => (machine) => conditions.get(machine) ?? 'good',
+      });
+    await open().commit([put('a')]);
+    voters.down.add('m2').add('m3');
+    const [alone, lost] = [await open(['m1']).remains(), await open().remains()];
+    await expect(alone?.store.commit([put('b')])).rejects.toThrow('may store it');
+    voters.down.clear();
+    voters.disks.delete('m2');
+    voters.disks.delete('m3');
+    expect(lost).toBeDefined();
+    const remains = await open().remains();
+    await remains?.store.commit([put('b')]);
+    expect(await open().names()).toEqual(['m3', 'm4', 'm5']);
+    const others = new Map<string, Candidate['condition']>(MACHINES.map((name) => [name, 'excluded']));
+    voters.down.add('m3').add('m4');
+    const lock = await open().remains((machine) =>
+      machine === 'm2' ? 'good' : (others.get(machine) ?? 'good'),
+    );
+    await lock?.store.commit([put('c')]);
+    expect(await open().names()).toEqual(['m2']);
+  });
+
+  it('does not renew an excluded voter that has lost its state', async () => {
+    const voters = new ModelVoters();
+    const open = opener(voters);
+    await open().commit([put('a')]);
+    voters.disks.delete('m1');
+    const condition = (machine: string, of: Candidate['condition']): Candidate[] =>
+      ['m1', 'm2', 'm3'].map((name) => ({
+        ...{ machine: name, answers: true, mark: undefined },
+        condition: name === machine ? of : 'good',
+      }));
+    expect(await open().tend(condition('m1', 'excluded'))).toEqual([]);
+    expect(await open().tend(condition('m1', 'good'))).toEqual([{ gone: ['m1'], come: ['m1'] }]);
+  });
+
   it('is not rebuilt from a registry that one machine has made up', async () => {
     const voters = new ModelVoters();
     const open = opener(voters);

@@ -74,19 +74,21 @@ describe('the candidates', () => {
     expect(await conditionAfter(ms, gone)).toBe(condition);
   });
 
-  it('include machines that only the registry has, and tell which ones are drained', async () => {
+  it('include machines that only the registry has, and tell which ones are drained or distrusted', async () => {
     const scene = new Scene(['m1']);
     await scene.want('launched', '', 'a.service');
     const known = { id: undefined, silentSince: undefined, backSince: undefined, cordon: undefined };
     const view = await scene.registry.update(() => [
       { kind: 'put-machine', name: 'elsewhere', known },
       { kind: 'put-machine', name: 'm1', known: { ...known, cordon: 'standard' } },
+      { kind: 'put-machine', name: 'm2', known: { ...known, cordon: 'standard', distrusted: true } },
     ]);
     const snapshot = snapshotOf(scene.ports, view, []);
     expect(view).toBeInstanceOf(RegistryView);
     expect(candidatesOf(snapshot, view, new Map([['m1', true]]))).toEqual([
       { machine: 'elsewhere', answers: false, condition: 'good', mark: undefined },
       { machine: 'm1', answers: false, condition: 'drained', mark: true },
+      { machine: 'm2', answers: false, condition: 'excluded', mark: undefined },
     ]);
   });
 });
