@@ -5,17 +5,19 @@ import type { Machine, ProposedMachine } from '../machine/machine.ts';
 import type { QuorumOptions } from '../quorum/options.ts';
 import { openQuorumStore, type QuorumStore } from '../quorum/store.ts';
 import type { VoterAnswer, VoterRequest } from '../quorum/voters.ts';
-import { clusterMachines, conditionOf, machinesNamed } from '../registry/inventory.ts';
+import { asProposed, clusterMachines, conditionOf, machinesNamed } from '../registry/inventory.ts';
 import { RegistryView } from '../registry/view.ts';
 import type { Snapshot } from '../store/snapshot.ts';
 import type { Change } from '../store/store.ts';
 import { DEFAULT_WAIT, renewSessions, type SystemdDriver } from '../systemd/driver.ts';
 import { registerQuery } from '../systemd/register.ts';
 import { createSshDriver } from '../systemd/ssh-driver.ts';
+import { voterPlacesQuery } from '../systemd/voter-places.ts';
 import { acceptedRounds } from './accepted-rounds.ts';
 import { clusterAccess, transportFor } from './access.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { followPass } from './follow-pass.ts';
+import { refuseOtherVoters } from './named-voters.ts';
 import { sshTargets } from './ssh-targets.ts';
 import { storedRegistry, WHOLE_REGISTRY } from './stored-registry.ts';
 import type { Streams } from './streams.ts';
@@ -68,7 +70,7 @@ export async function openMachinesStore(
     cache: textCache(folder),
     accepted: accepted.rounds,
     reserves: reaching?.reserves ?? false,
-    ...(register === 'head' ? rulesOf(config) : ANYWHERE),
+    ...(register === 'head' ? rulesOf(config, (machine) => sessions.connect(machine)) : ANYWHERE),
     async ask(name, request) {
       const find = async (): Promise<Machine> => {
         const machine = machines.get(name) ?? (await locate(name));
@@ -117,7 +119,9 @@ function inTurn(ask: AskMachine): AskMachine {
 /** Only the head is that of a cluster; a lock may begin anywhere. */
 const ANYWHERE = { belongsTo: () => true };
 
-function rulesOf({ machines }: Config): Pick<QuorumOptions, 'machinesIn' | 'belongsTo' | 'conditionsIn'> {
+type Rules = Pick<QuorumOptions, 'machinesIn' | 'belongsTo' | 'conditionsIn' | 'confirmAbsence'>;
+
+function rulesOf({ machines }: Config, connect: SystemdDriver['connect']): Rules {
   const proposed = machines.map(({ machine }) => machine);
   return {
     machinesIn: (snapshot) => machinesIn(snapshot, proposed),
@@ -125,6 +129,13 @@ function rulesOf({ machines }: Config): Pick<QuorumOptions, 'machinesIn' | 'belo
     conditionsIn({ revision, records }) {
       const view = new RegistryView(revision, records);
       return (machine) => conditionOf(machine, view);
+    },
+    async confirmAbsence(owned) {
+      const asked = asProposed(proposed).filter(({ name }) => owned.includes(name));
+      const voters = asked.map(
+        async (machine) => [machine.name, await connect(machine).ask(voterPlacesQuery())] as const,
+      );
+      refuseOtherVoters(new Map(await Promise.all(voters)), proposed);
     },
   };
 }

@@ -57,13 +57,16 @@ export class Electorate {
   /** Machines that fleet.conf lacks, and that have not contradicted the registry. */
   readonly #checked = new Set<string>();
   readonly #isKnown: (head: Head) => boolean;
+  readonly #confirmAbsence: (owned: readonly string[]) => Promise<void>;
 
-  /** `isKnown`: this user has read the registry before, so that it counts however few machines show it. */
+  /** `isKnown`: this user has read the registry before, so that it counts however few machines show it. `confirmAbsence`: that of the store's options. */
   constructor(
     machines: readonly QuorumMachine[],
     holders: HeadVoters,
     isKnown: (head: Head) => boolean = () => true,
+    confirmAbsence: (owned: readonly string[]) => Promise<void> = async () => undefined,
   ) {
+    this.#confirmAbsence = confirmAbsence;
     this.#machines = machines;
     this.#holders = holders;
     this.#isKnown = isKnown;
@@ -106,7 +109,9 @@ export class Electorate {
    * its disk before it answered.
    */
   async #locateTwice(): Promise<Proposer<Head> | undefined> {
-    return (await this.#locate()) ?? (await this.#locate());
+    const found = (await this.#locate()) ?? (await this.#locate());
+    if (found === undefined) await this.#confirmAbsence([...this.#owners.keys()]);
+    return found;
   }
 
   /** A proposer for the voters that the machines name; undefined if all machines answer and none has a registry. */

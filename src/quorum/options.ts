@@ -21,6 +21,11 @@ export type QuorumOptions = {
   readonly machinesIn?: (snapshot: Snapshot) => readonly string[];
   /** Whether a registry that begins with these changes is that of a cluster. */
   readonly belongsTo: (changes: readonly Change[], cluster: string) => boolean;
+  /**
+   * Is called when no machine has a registry, with those that belong to a cluster. Rejects if other machines may have it: nothing is read
+   * or created then.
+   */
+  readonly confirmAbsence?: (owned: readonly string[]) => Promise<void>;
   /** What a registry says about machines that may become voters; undefined for another register, which does not say it. */
   readonly conditionsIn?: (snapshot: Snapshot) => ConditionOf;
   /** What voters have shown to this user before; what they show now is added. */

@@ -69,10 +69,10 @@ export class QuorumStore implements Store {
   }
 
   #newElectorate(): Electorate {
-    const { machines, machinesIn } = this.#options;
+    const { machines, machinesIn, confirmAbsence } = this.#options;
     const isKnown = (head: Head): boolean =>
       machinesIn === undefined || head.segments.some(({ hash }) => this.#known.has(hash));
-    return new Electorate(machines, this.#holders, isKnown);
+    return new Electorate(machines, this.#holders, isKnown, confirmAbsence);
   }
 
   /**

@@ -72,6 +72,22 @@ onMachines('the voters of a registry', () => {
       expect.stringMatching(/^Joined cluster \S+: machines 4, units 3\nWrote HERE\/fleet.conf\n$/),
     ]);
     expect(await bob.fleetctl('list-unit-files')).toEqual(await operator.fleetctl('list-unit-files'));
+    // A fleet.conf without any voter creates no second registry of the cluster.
+    const carol = new Operator();
+    onTestFinished(() => carol.remove());
+    carol.configure({ machines: ['k1'], top: { registry: 'machines' } });
+    for (const words of [['registry'], ['recover', '--yes', '--trust', 'k1'], ['stop', 'web@joined']]) {
+      const { status, stderr } = await carol.fleetctl(...words);
+      expect([words, status, stderr]).toEqual([
+        words,
+        5,
+        expect.stringContaining('voters that fleet.conf lacks: k1.'),
+      ]);
+      expect(stderr).toMatch(/"fleetctl join --config FILE USER@\S+"/);
+    }
+    expect(await inside('k1', 'ls /var/lib/fleet/registry/*.register 2>&1 || true')).toContain(
+      'No such file',
+    );
     // A machine that claims to be of a cluster whose registry is elsewhere.
     await inside('k1', 'cd /var/lib/fleet; cp cluster kept; echo other >cluster');
     const lying = await bob.fleetctl('--config', 'other.conf', ...words(KNOWN_HOSTS_FILE));

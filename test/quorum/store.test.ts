@@ -169,6 +169,25 @@ describe('a store on machines', () => {
     expect(await opener(voters)().commit([cluster])).toEqual({ kind: 'committed', revision: 1 });
   });
 
+  it('is neither empty nor created if other machines may have it', async () => {
+    const voters = new ModelVoters();
+    for (const machine of ['web-2', 'web-3']) voters.owners.set(machine, 'c1');
+    const asked: (readonly string[])[] = [];
+    const confirmAbsence = async (owned: readonly string[]): Promise<void> => {
+      asked.push(owned.toSorted());
+      throw new FleetError('registry-no-majority', 'other voters');
+    };
+    const open = opener(voters, { confirmAbsence });
+    const cluster = put('cluster', JSON.stringify({ version: 1, id: 'c1' }));
+    await expect(open().list('')).rejects.toThrow('other voters');
+    await expect(open().commit([cluster])).rejects.toThrow('other voters');
+    await expect(open().status()).rejects.toThrow('other voters');
+    expect(new Set(asked.map((names) => names.join(' ')))).toEqual(new Set(['web-2 web-3']));
+    expect([...voters.disks.values()].every(({ state }) => state === undefined)).toBe(true);
+    await opener(voters)().commit([cluster]);
+    expect((await open().list('')).revision).toBe(1);
+  });
+
   it('does not hide an error of the program', async () => {
     const voters = new ModelVoters();
     await opener(voters)().commit([put('a')]);
