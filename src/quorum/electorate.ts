@@ -298,14 +298,14 @@ export class Electorate {
   }
 
   /** The head; undefined if there is none yet. Throws FleetError `registry-no-majority`, which names the missing voters. */
-  headOf(outcome: Outcome<Head>): Head | undefined {
+  headOf(outcome: Outcome<Head>, purpose: 'read' | 'change' = 'read'): Head | undefined {
     if (outcome.kind === 'chosen') {
       this.#cluster = outcome.value.cluster;
       return outcome.value;
     }
     if (outcome.kind === 'empty') return undefined;
     const lost = this.#holders.lostOf({ epoch: 0, voters: outcome.missing });
-    throw noMajorityError(outcome, lost, this.#holders.failures);
+    throw noMajorityError(outcome, lost, this.#holders.failures, purpose);
   }
 
   /**

@@ -54,6 +54,7 @@ export function noMajorityError(
   { missing, proposed }: Extract<Outcome<never>, { kind: 'no-quorum' }>,
   lost: readonly Voter[],
   failures: Failures,
+  purpose: 'read' | 'change',
 ): FleetError {
   const silent = missing.filter((voter) => !lost.includes(voter)).map(({ machine }) => machine);
   const { clauses, hint } = causesOf(silent, failures, 'these voters do not answer');
@@ -63,7 +64,7 @@ export function noMajorityError(
   const advice = silent.length === 0 ? CONTINUE : WITHOUT_VOTERS;
   return new FleetError(
     'registry-no-majority',
-    `Cannot ${proposed ? 'confirm the change of' : 'read'} the registry: ${causes.join('; ')}`,
+    `Cannot ${proposed ? 'confirm the change of' : purpose} the registry: ${causes.join('; ')}`,
     {
       hint: proposed
         ? 'The change may be made or not; run the command again when a majority of the voters answers'

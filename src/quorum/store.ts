@@ -215,7 +215,7 @@ export class QuorumStore implements Store {
       lowest = Math.min(lowest, applied.after.revision);
       return this.#next({ membership: electorate.first, ...head }, applied.after, changes, id);
     });
-    electorate.headOf(outcome);
+    electorate.headOf(outcome, 'change');
     if (result === undefined) throw new TypeError('a change was not decided');
     if (result !== 'former') return result;
     // The recovery may have continued with the proposal.

@@ -32,9 +32,11 @@ register_text() { printf 'fleet-register 1\n%s\n%s\n%s\n%s\n%s\n' "$@"; }
 write_register() {
   { [ ! -e "$N.new" ] || rm -rf "$N.new"; } && file=$(umask 077 && : >"$N.new" && stat -c '%i %W' "$N.new") || return 1
   set -- "$state" "$file" "$promised" "$accepted" "$value"
-  { register_text "$@" && register_text "$@" | sha256sum; } >"$N.new" && sync "$N.new" &&
-    true >"$N.unsynced" && mv -f "$N.new" "$N" && sync "$B" && rm -f "$N.unsynced" && written=1
+  { register_text "$@" && register_text "$@" | sha256sum; } 2>/dev/null >"$N.new" || { register_text "$@" | failed_write "$N.new"; return; }
+  sync "$N.new" && true >"$N.unsynced" && mv -f "$N.new" "$N" && sync "$B" && rm -f "$N.unsynced" && written=1
 }
+# failed_write FILE: fails, after an attempt to store its input whose error names the cause. A shell reports a full disk as an "I/O error"
+failed_write() { cat >"$1" && echo "cannot write $1" >&2; return 1; }
 # higher BALLOT BALLOT: the first one is higher
 higher() {
   set -- $1 $2
@@ -102,7 +104,8 @@ store_value() {
 # store HASH TEXT: contents, TEXT for printf %b
 store() {
   [ ! -f "$C/$1" ] || return 0
-  sum=$(umask 077 && printf %b "$2" >"$C/$1.new" && sha256sum <"$C/$1.new") && [ "${sum%% *}" = "$1" ] &&
+  (umask 077 && printf %b "$2" >"$C/$1.new") 2>/dev/null || { printf %b "$2" | failed_write "$C/$1.new"; return; }
+  sum=$(sha256sum <"$C/$1.new") && [ "${sum%% *}" = "$1" ] &&
     sync "$C/$1.new" && mv -f "$C/$1.new" "$C/$1"
 }
 # wait_register BALLOT SECONDS: until another ballot than this one is accepted. It needs no lock, and no CPU time where tail uses inotify(7)

@@ -1,3 +1,4 @@
+import { FleetError } from '../base/errors.ts';
 import { type Ballot, isRound } from '../quorum/ballot.ts';
 import { type VoterAnswer, type VoterRequest, WAIT_SECONDS } from '../quorum/voters.ts';
 import { encodeForPrintf, quote } from '../ssh/shell.ts';
@@ -76,7 +77,11 @@ function readAnswer(sections: readonly Section[], machine: string): VoterAnswer 
   const section = findSection(sections, 'registered');
   if (section === undefined) {
     const failed = sections.find(({ status }) => status !== 0);
-    throw invalidAnswer(machine, 'it cannot store the registry', failed);
+    if (failed?.stderr.includes('No space left on device') !== true)
+      throw invalidAnswer(machine, 'it cannot store the registry', failed);
+    throw new FleetError('remote-script', `Cannot use machine "${machine}": its disk is full`, {
+      hint: 'Make room there: df -h /var/lib/fleet; if that shows free space, check the inodes: df -i /var/lib/fleet',
+    });
   }
   const [state = '', promised = '', accepted = '', value = '', owner = '', contents = ''] =
     section.stdout.split('\n');

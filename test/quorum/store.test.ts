@@ -316,6 +316,7 @@ describe('a store on machines', () => {
         'Cannot read the registry: these voters do not answer: web-1; cannot reach web-3: ssh-authentication',
       hint: 'Repair ssh-authentication',
     });
+    await expect(open().commit([put('b')])).rejects.toThrow('Cannot change the registry: these voters');
   });
 
   it('finds its voters although all machines that are likelier ones hang', async () => {

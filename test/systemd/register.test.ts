@@ -24,6 +24,32 @@ type Action = VoterRequest['action'];
 const TEXTS = ['a\n', `${'é\\n\'"$`!'.repeat(50)}\n`, `${'x'.repeat(100_000)}\n`];
 
 describe('a register on a machine', () => {
+  it('names a full disk as the cause, and stores nothing', async () => {
+    const machine = await createLocalMachine();
+    const { session } = machine.connect();
+    const fill = (script: string, write: string): string =>
+      script.replace(write, write.replace(/>"[^"]*"/, '>/dev/full'));
+    const ask = async (action: Action, full?: string): Promise<VoterAnswer> => {
+      const query = registerQuery({ register: 'head', action });
+      const script = full === undefined ? query.script : fill(fill(query.script, full), 'cat >"$1"');
+      return session.ask({ ...query, script });
+    };
+    const create = { kind: 'create' } as const;
+    const error = {
+      message: expect.stringMatching(/^Cannot use machine "[^"]+": its disk is full$/),
+      hint: expect.stringContaining('df -h'),
+    };
+    await expect(ask(create, '2>/dev/null >"$N.new"')).rejects.toMatchObject(error);
+    expect((await ask({ kind: 'read' })).state).toBeUndefined();
+    const { state = '' } = await ask(create);
+    const text = 'a\n';
+    const contents = [{ hash: sha256(text), text }];
+    const ballot = { round: 1, proposer: 1 };
+    const accept = { kind: 'accept', state, ballot, value: '{}', contents } as const;
+    await expect(ask(accept, '"$2" >"$C/$1.new"')).rejects.toMatchObject(error);
+    expect((await ask({ kind: 'read' })).stored.accepted).toBeUndefined();
+  });
+
   it('does what the model does, for random requests', async () => {
     const machine = await createLocalMachine();
     const { session } = machine.connect();
