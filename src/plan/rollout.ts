@@ -8,6 +8,7 @@ import {
 } from '../cluster/snapshot.ts';
 import { isUnknown, isUp } from '../cluster/unit-state.ts';
 import { type CopyLimit, copiesWithin, type FailurePolicy } from '../unit/copy-limit.ts';
+import { differOnlyInFolderOptions } from '../unit/folder-options.ts';
 import { isTemplate, parseUnitName, templateOf } from '../unit/unit-name.ts';
 import { hasStep, type MachinePlan, type UnitChange } from './step.ts';
 
@@ -83,7 +84,13 @@ function groupOf(unit: DesiredUnit): string | undefined {
 export function groupWith(unit: DesiredUnit, units: Iterable<DesiredUnit>): readonly DesiredUnit[] {
   const key = groupOf(unit);
   if (key === undefined || key === unit.name) return [unit];
-  return [...units].filter((other) => groupOf(other) === key);
+  const template = templateOf(parseUnitName(unit.name))?.text;
+  return [...units].filter((other) => {
+    if (groupOf(other) === key) return true;
+    const isSibling =
+      templateOf(parseUnitName(other.name))?.text === template && other.fromTemplate !== false;
+    return isSibling && differOnlyInFolderOptions(unit.text, other.text);
+  });
 }
 
 function rolloutOf(

@@ -16,6 +16,7 @@ import { groupWith } from '../plan/rollout.ts';
 import { clusterMachines } from '../registry/inventory.ts';
 import { keptTexts } from '../registry/kept-texts.ts';
 import type { RegistryView } from '../registry/view.ts';
+import { differOnlyInFolderOptions } from '../unit/folder-options.ts';
 import type { Ports } from './ports.ts';
 import { newReverts } from './reverts.ts';
 
@@ -92,7 +93,9 @@ function keptTextsOf(
   const held = units.filter((unit) => unit.held !== undefined);
   return held.flatMap((unit) => {
     const records = machines.flatMap((view) => observedOn(view, unit.name)?.record ?? []);
-    return keptTexts(registry, unit, new Set(records.map(({ digest }) => digest)));
+    const texts = keptTexts(registry, unit, new Set(records.map(({ digest }) => digest)));
+    // Such a text has failed like the present one.
+    return texts.filter((older) => !differOnlyInFolderOptions(older.unit.text, unit.text));
   });
 }
 

@@ -1,5 +1,7 @@
 import { isFleetError } from '../base/errors.ts';
-import type { DesiredUnit, KeptText } from '../cluster/snapshot.ts';
+import type { DesiredUnit, Held, KeptText } from '../cluster/snapshot.ts';
+import { differOnlyInFolderOptions } from '../unit/folder-options.ts';
+import type { StoredUnit } from './edit.ts';
 import { readable, readText } from './read-text.ts';
 import type { HistoryEntry, RegistryView } from './view.ts';
 
@@ -33,4 +35,18 @@ export function sinceDestroy(view: RegistryView, name: string): readonly History
   const entries = view.history(name);
   const first = entries.findLastIndex(({ afterDestroy }) => afterDestroy === true);
   return first < 0 ? entries : entries.slice(first);
+}
+
+/** The hold of a text of a unit, or else of a text that has failed and differs from it only in `Target=` and `Instances=`. */
+export function heldText(
+  view: RegistryView,
+  { name, text, digest }: Pick<StoredUnit, 'name' | 'text' | 'digest'>,
+): Held | undefined {
+  const verdicts = view.verdicts(name);
+  const same = Object.keys(verdicts).find((failed) => {
+    if (digest in verdicts || text === undefined || verdicts[failed]?.held === undefined)
+      return failed === digest;
+    return readable(() => differOnlyInFolderOptions(view.text(failed), text)) === true;
+  });
+  return verdicts[same ?? digest]?.held as Held | undefined;
 }

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { FleetError, isFleetError } from '../base/errors.ts';
-import type { Held } from '../cluster/snapshot.ts';
 import type { Change, Store } from '../store/store.ts';
 import { type Document, writeDocument } from './documents.ts';
 import type { Edit, KnownMachine, RegistryOptions, StoredUnit } from './edit.ts';
+import { heldText } from './kept-texts.ts';
 import { logChanges } from './log.ts';
 import { Unread } from './part.ts';
 import { RegistryView } from './view.ts';
@@ -193,7 +193,7 @@ function changesFor(
       histories.set(name, historyAfter(edit, history, view, options));
     if (edit.kind === 'put-cluster')
       put('cluster', writeDocument('cluster', { id: edit.id, tokenBase: edit.tokenBase }));
-    if (edit.kind === 'put-unit') putNow(withHold(edit.unit, view, history));
+    if (edit.kind === 'put-unit') putNow(withHold(edit.unit, view));
     const held = heldUnit(edit, units.get(name ?? '') ?? view.units.get(name ?? ''));
     if (held !== undefined) putNow(held);
     if (edit.kind === 'put-machine')
@@ -267,13 +267,8 @@ function isNewText({ name, digest, text }: StoredUnit, view: RegistryView): bool
 }
 
 /** A text that has failed before is held again. */
-function withHold(
-  unit: StoredUnit,
-  view: RegistryView,
-  history: Document<'history/'> | undefined,
-): StoredUnit {
-  if (!isNewText(unit, view)) return unit;
-  return { ...unit, held: history?.verdicts?.[unit.digest]?.held as Held | undefined };
+function withHold(unit: StoredUnit, view: RegistryView): StoredUnit {
+  return isNewText(unit, view) ? { ...unit, held: heldText(view, unit) } : unit;
 }
 
 /** The unit after a `hold-text` or a `release-text`; undefined for other edits, and if it has another text by now. */
@@ -306,7 +301,11 @@ function historyAfter(
       const { digest, hash } = edit.unit;
       const { destroyed, ...known } = history;
       const entry = { digest, hash, at, by: author, ...(destroyed !== undefined && { afterDestroy: true }) };
-      return { ...known, entries: [...known.entries, entry] };
+      const held = heldText(view, edit.unit);
+      const stored = { ...known, entries: [...known.entries, entry] };
+      if (held === undefined || digest in (known.verdicts ?? {})) return stored;
+      const verdict = { kind: 'failed' as const, at, held: { ...held, machines: [...held.machines] } };
+      return { ...stored, verdicts: { ...known.verdicts, [digest]: verdict } };
     }
     case 'judge-text':
       return { ...history, verdicts: { ...history.verdicts, [edit.digest]: { kind: edit.verdict, at } } };

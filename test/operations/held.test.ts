@@ -296,3 +296,16 @@ it('an instance that fits nowhere leaves the others their new text', async () =>
     'web@3.service: nowhere',
   ]);
 });
+
+it('a text that differs from a held one only in Target= is held for the same reason', async () => {
+  const scene = await started(`${SLEEP}[X-Fleet]\nTarget=launched\n`);
+  await scene.write(UNIT, `${FALSE}[X-Fleet]\nTarget=launched\n`);
+  await startIt(scene, { replace: true });
+  const before = (await scene.ports.registry.load()).units.get(UNIT);
+  await scene.write(UNIT, FALSE);
+  await startIt(scene, { replace: true });
+  const after = (await scene.ports.registry.load()).units.get(UNIT);
+  expect(after?.digest).not.toBe(before?.digest);
+  expect(after?.held).toEqual(before?.held);
+  expect(startsOn(scene)).toBe(2);
+});

@@ -1,6 +1,7 @@
 import { FleetError } from '../../base/errors.ts';
 import type { DesiredUnit } from '../../cluster/snapshot.ts';
 import type { RolloutLimits } from '../../plan/rollout.ts';
+import { heldText } from '../../registry/kept-texts.ts';
 import type { RegistryView } from '../../registry/view.ts';
 import { differOnlyInFolderOptions } from '../../unit/folder-options.ts';
 import { isTemplate, parseUnitName, templateOf } from '../../unit/unit-name.ts';
@@ -94,9 +95,10 @@ function withoutFailed(
     `${templateOf(parseUnitName(name))?.text ?? name} ${digest}`;
   const failed = changed.flatMap((unit) => {
     const known = view.units.get(unit.name);
-    const held = view.verdicts(unit.name)[unit.digest]?.held;
+    const held = heldText(view, unit);
     if (retry === true || held === undefined || known === undefined || known.digest === unit.digest)
       return [];
+    if (differOnlyInFolderOptions(known.text, unit.text)) return [];
     return [{ unit, known, on: held.machines.map(({ name }) => name).join(', ') }];
   });
   const texts = new Set(failed.map(({ unit }) => textOf(unit)));

@@ -157,6 +157,22 @@ describe('apply', () => {
     );
   });
 
+  it('starts no further instances with a held text that differs only in Instances=', async () => {
+    const scene = await makeScene();
+    const failing = (count: number): string => `${FALSE}[X-Fleet]\nInstances=${count}\n`;
+    await scene.write('units/web@.service', text('1', 'Instances=2'));
+    await apply(scene);
+    for (const count of [2, 4]) {
+      await scene.write('units/web@.service', failing(count));
+      await apply(scene);
+    }
+    await reconcileEverything(scene.ports);
+    const log = scene.ports.machines.flatMap(({ name }) => scene.machines.of(name).log);
+    expect(log.filter((line) => /^start web@[34]/.test(line))).toEqual([]);
+    const { units } = await scene.ports.registry.load();
+    expect([units.size, units.get('web@4.service')?.text]).toEqual([5, failing(4)]);
+  });
+
   it('names the file of the template for an instance that the folder does not name', async () => {
     const scene = await makeScene();
     await scene.write('units/web@.service', text('1', 'Instances=1'));
