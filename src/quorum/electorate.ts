@@ -84,7 +84,6 @@ export class Electorate {
     const proposer = await this.#openOnce();
     const latest = this.#cluster === undefined ? undefined : this.#holders.latestOf(this.#cluster);
     if (proposer === undefined || latest === undefined) return proposer;
-    if (this.#holders.isBeforeRead(latest)) throw this.#formerError();
     if (eraOf(latest.membership) <= eraOf(proposer.membership)) return proposer;
     this.#opening = Promise.resolve(this.#proposer(randomProposer(), latest));
     return this.#opening;
@@ -208,12 +207,14 @@ export class Electorate {
     return eraOf(latest.membership) <= eraOf(head.membership);
   }
 
-  #formerError(): FleetError {
+  /** Throws FleetError `registry-no-majority` if the head is from before a recovery after which this user has read the registry. */
+  refuseFormer(head: Head): void {
+    if (!this.#holders.isBeforeRead(head)) return;
     const silent = this.#machines.flatMap(({ machine }) =>
       this.#holders.failures.has(machine) ? [machine] : [],
     );
     const former = [...this.#holdings.values()].map(({ machine }) => machine);
-    return beforeRecoveryError(former, silent, this.#holders.failures);
+    throw beforeRecoveryError(former, silent, this.#holders.failures);
   }
 
   #isShownByAll(agreement: Agreement): boolean {
@@ -332,9 +333,10 @@ export class Electorate {
     const { voters } = proposer.membership;
     const { stay, gone, come } = this.#nextVoters(proposer, candidates);
     if (gone.length + come.length === 0) return undefined;
-    this.headOf(await proposer.read());
+    const present = this.headOf(await proposer.read());
     const before = proposer.chosen;
-    if (before === undefined) return undefined;
+    if (present === undefined || before === undefined) return undefined;
+    this.refuseFormer(present);
     const fresh = await Promise.all(
       come.map((machine) => {
         const lost = gone.find((voter) => voter.machine === machine)?.state;

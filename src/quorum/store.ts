@@ -358,6 +358,8 @@ export class QuorumStore implements Store {
     }
     const machines = (): readonly string[] => this.#options.machinesIn?.(snapshot) ?? [];
     if (!isSame && !(await this.#electorate.check(head, machines))) return 'former';
+    // Its machines have been asked for the recovered one.
+    this.#electorate.refuseFormer(head);
     this.#snapshot = { head, snapshot };
     this.#progress.hasRead(head);
     this.#options.cache.keep(head.segments.map(({ hash }) => hash));

@@ -325,6 +325,21 @@ describe('a recovered registry that a user has read', () => {
     expect(await keysIn(byUser(voters, new Map()))).toEqual(['a', 'again']);
   });
 
+  it('is found through the former voters alone, which name the other machines', async () => {
+    const voters = await recovered();
+    const memory: AcceptedRounds = new Map();
+    await byUser(voters, memory).list('');
+    const formerOnly = (): QuorumStore =>
+      openQuorumStore({
+        ...{ register: 'head', belongsTo: () => true, ask: voters.ask, cache: memoryCache() },
+        ...{ accepted: memory, machinesIn: () => MACHINES },
+        machines: ['m1', 'm2'].map((machine) => ({ machine, mark: undefined })),
+      });
+    expect(await keysIn(formerOnly())).toEqual(['a', 'rebuilt']);
+    expect(await formerOnly().status()).toMatchObject({ revision: 2 });
+    expect(await formerOnly().commit([put('b')])).toEqual({ kind: 'committed', revision: 3 });
+  });
+
   it('is found behind likelier voters that are former ones and agree', async () => {
     const voters = new ModelVoters();
     const memory: AcceptedRounds = new Map();
