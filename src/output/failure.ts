@@ -23,8 +23,8 @@ type AfterBegin =
   | Extract<Failure, { code: 'step' | 'not-down' | 'queued' | 'unverified' | 'not-up' | 'unhealthy' }>;
 type NotDown = Extract<Failure, { code: 'not-down' }>;
 
-/** The text of a failure; its hint names the options of the command that continues. */
-export function failureText(failure: Failure, command: Continuing = 'start'): FailureText {
+/** The text of a failure of `unit`; its hint names the options of the command that continues. */
+export function failureText(failure: Failure, command: Continuing = 'start', unit = 'UNIT'): FailureText {
   switch (failure.code) {
     case 'foreign':
       return plain(foreignUnit(failure.path), 'Rename your unit, or remove that one from the machine');
@@ -56,7 +56,7 @@ export function failureText(failure: Failure, command: Continuing = 'start'): Fa
     case 'waits':
     case 'held':
     case 'gated':
-      return waiting(failure, command);
+      return waiting(failure, command, unit);
     case 'other-cluster':
       return plain(
         `the machine belongs to another cluster: ${quoted(failure.cluster)}`,
@@ -74,7 +74,7 @@ export function failureText(failure: Failure, command: Continuing = 'start'): Fa
     case 'unreachable':
       return { summary: lowerFirst(failure.message), lines: [], hint: failure.hint };
     default:
-      return changeText(failure, command);
+      return changeText(failure, command, unit);
   }
 }
 
@@ -82,13 +82,14 @@ export function failureText(failure: Failure, command: Continuing = 'start'): Fa
 function waiting(
   failure: Extract<Failure, { code: 'waits' | 'held' | 'gated' }>,
   command: Continuing,
+  unit: string,
 ): FailureText {
   if (failure.code === 'waits')
     return plain(`"${failure.unit}" has to leave the machine first, and did not`, 'Run the command again');
   if (failure.code === 'held')
     return plain(
       `held: ${heldText(failure)}`,
-      `${command === 'apply' ? 'Correct its file' : 'Give it another text: fleetctl start --replace, or rollback'}; or try this one again: fleetctl ${command} --retry`,
+      `${command === 'apply' ? 'Correct its file' : `Give it another text: fleetctl start --replace ${unit}, or fleetctl rollback ${unit}`}; or try this one again: fleetctl start --retry ${unit}`,
     );
   return gated(failure, command);
 }
@@ -127,7 +128,7 @@ function decidedElsewhere({
   );
 }
 
-function confirmationText(failure: Confirmation, command: Continuing): FailureText {
+function confirmationText(failure: Confirmation, command: Continuing, unit: string): FailureText {
   switch (failure.code) {
     case 'awaits-confirmation':
       return plain(
@@ -143,7 +144,7 @@ function confirmationText(failure: Confirmation, command: Continuing): FailureTe
       if (failure.reverted === 'reboot')
         return plain(`${revertCause('reboot', failure.windowMs)}, and has reverted the change`);
       if (failure.cause === undefined) return plain(`not confirmed within ${window}, ${end}`);
-      const { summary, lines, hint } = failureText(failure.cause, command);
+      const { summary, lines, hint } = failureText(failure.cause, command, unit);
       return { summary: `not confirmed, ${end}: ${summary}`, lines, hint };
     }
   }
@@ -162,11 +163,11 @@ function locked({ holder }: Extract<Failure, { code: 'locked' }>): FailureText {
 }
 
 /** The text of a failure after the change of a unit had begun, or of its confirmation. */
-function changeText(failure: AfterBegin, command: Continuing): FailureText {
+function changeText(failure: AfterBegin, command: Continuing, unit: string): FailureText {
   switch (failure.code) {
     case 'awaits-confirmation':
     case 'unconfirmed':
-      return confirmationText(failure, command);
+      return confirmationText(failure, command, unit);
     case 'step': {
       const early = failure.step === 'prepare' || failure.step === 'lock';
       const isFull = failure.detail.includes('No space left on device');

@@ -78,7 +78,7 @@ function machineLines(
   { unit }: UnitResult,
   { machine, failure }: UnitResult['failures'][number],
 ): readonly string[] {
-  const { summary, lines, hint } = failureText(failure, verb === 'apply' ? 'apply' : 'start');
+  const { summary, lines, hint } = failureText(failure, verb === 'apply' ? 'apply' : 'start', unit);
   // The summary names an unreachable machine.
   const where = failure.code === 'unreachable' ? '' : ` on machine ${machineTitle(machine)}`;
   return [

@@ -67,7 +67,7 @@ function resultJson(result: UnitResult, command: Continuing): object {
     ran: ran.map(({ machine, isOver }) => ({ machine: machineJson(machine), isOver })),
     outdated: outdated.map(machineJson),
     failures: failures.map(({ machine, failure }) => {
-      const { summary, lines, hint } = failureText(failure, command);
+      const { summary, lines, hint } = failureText(failure, command, unit);
       return { machine: machineJson(machine), reason: summary, lines, hint: hint ?? null };
     }),
     rejected: rejected.map(({ machine, reason }) => ({ machine, reason: reasonText(reason) })),

@@ -136,14 +136,14 @@ const WORDS: {
       },
       only(
         'held: text 5d7d29e failed on m4: exit status 203',
-        'Give it another text: fleetctl start --replace, or rollback; or try this one again: fleetctl start --retry',
+        'Give it another text: fleetctl start --replace UNIT, or fleetctl rollback UNIT; or try this one again: fleetctl start --retry UNIT',
       ),
     ],
     [
       { code: 'held', hash: `5d7d29e${'0'.repeat(33)}`, held: heldOn(systemdState('dead')) },
       only(
         'held: text 5d7d29e failed on m4: it did not start: inactive (dead)',
-        'Give it another text: fleetctl start --replace, or rollback; or try this one again: fleetctl start --retry',
+        'Give it another text: fleetctl start --replace UNIT, or fleetctl rollback UNIT; or try this one again: fleetctl start --retry UNIT',
       ),
     ],
   ],
@@ -396,6 +396,11 @@ describe('a failure in words', () => {
   });
 });
 
+it.each(['start', 'apply'] as const)('the hint about a held text names the unit after %s', (command) => {
+  const failure = { code: 'held', hash: '5d7d29e', held: heldOn(systemdState('failed')) } as const;
+  expect(failureText(failure, command, 'web.service').hint).toMatch(/fleetctl start --retry web\.service$/);
+});
+
 it('the hints of apply name its own options', () => {
   const held = heldOn(systemdState('failed'));
   const down = [{ unit: 'g.service', machine: 'm2', isSilent: true }];
@@ -410,9 +415,9 @@ it('the hints of apply name its own options', () => {
     },
   ];
   expect(failures.map((failure) => failureText(failure, 'apply').hint)).toEqual([
-    'Correct its file; or try this one again: fleetctl apply --retry',
+    'Correct its file; or try this one again: fleetctl start --retry UNIT',
     'fleetd or "fleetctl reconcile" continues when that has changed; to continue now: fleetctl apply --max-parallel 2',
-    'Correct its file; or try this one again: fleetctl apply --retry',
+    'Correct its file; or try this one again: fleetctl start --retry UNIT',
   ]);
 });
 

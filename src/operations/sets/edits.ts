@@ -109,7 +109,7 @@ function withoutFailed(
   });
   const held = failed.map(({ unit, known, on }): UnitProblem => {
     const message = `Cannot apply unit "${unit.name}": held: text ${unit.hash.slice(0, 7)} failed on ${on}; it keeps text ${known.hash.slice(0, 7)}`;
-    const hint = 'Correct its file; or try this text again: fleetctl apply --retry';
+    const hint = 'Correct its file; or try this text again: add --retry to the command';
     return { unit: unit.name, error: new FleetError('contradiction', message, { hint }) };
   });
   return { units, held };
