@@ -1,6 +1,7 @@
 import { compareText } from '../base/text.ts';
 import type { Reason } from '../cluster/reason.ts';
 import type { ClusterSnapshot, Cordon, DesiredUnit } from '../cluster/snapshot.ts';
+import { isUp } from '../cluster/unit-state.ts';
 import { formatMachineId, type Machine, type MachineId } from '../machine/machine.ts';
 import type { ReconcileReport } from '../reconcile/pass.ts';
 import type { Ports } from '../reconcile/ports.ts';
@@ -8,7 +9,7 @@ import { reconcile } from '../reconcile/reconcile.ts';
 import { UNKNOWN_MACHINE } from '../registry/edit.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { findMachine } from './find-machine.ts';
-import { type MachineRef, machineRef } from './listing.ts';
+import { type HeldUnit, heldUnits, type MachineRef, machineRef } from './listing.ts';
 import { refuseNeededVoter, releaseVoter } from './release-voter.ts';
 import { type RequestResult, requestResult } from './unit-result.ts';
 
@@ -23,6 +24,8 @@ export type DrainRequest = {
 export type DrainResult = RequestResult & {
   readonly machine: MachineRef;
   readonly moves: readonly Move[];
+  /** The units among them that are held: they have moved with their old texts. */
+  readonly held: readonly HeldUnit[];
   /** Standard units that are still there, because of an earlier failure or because no other machine fits. */
   readonly left: readonly string[];
 };
@@ -47,7 +50,7 @@ export async function drain(ports: Ports, request: DrainRequest): Promise<DrainR
       : reconcile(ports, new Set(units), { drain: machine.name, ...(maxParallel && { maxParallel }) });
   const globals = request.globals ? await pass(globalUnits(first)) : undefined;
   const standard = await pass(unitsOn(machine, first), request.maxParallel);
-  const results = [globals, standard].map((report) => requestResult(report, []));
+  const results = [globals, standard].map((report) => requestResult(report && withoutKept(report), []));
   const moves = [globals, standard].flatMap((report, index) => {
     const result = results[index];
     return report && result ? movesOf(report).filter(({ unit }) => hasGone(unit, result)) : [];
@@ -58,6 +61,9 @@ export async function drain(ports: Ports, request: DrainRequest): Promise<DrainR
     ...merged(results),
     machine: machineRef({ machine, id: view.machines.get(machine.name)?.id }),
     moves,
+    held: (standard === undefined ? [] : heldUnits(standard.snapshot)).filter(({ unit }) =>
+      moves.some((move) => move.unit === unit),
+    ),
     left: unitsOn(machine, view),
   };
 }
@@ -81,6 +87,20 @@ function hasGone(name: string, { results }: RequestResult): boolean {
   return results.some(
     ({ unit, failures, machines }) => unit === name && failures.length === 0 && machines.length > 0,
   );
+}
+
+/** The report, in which a held unit that has moved, and is up with its old text, is not a failure. */
+function withoutKept(report: ReconcileReport): ReconcileReport {
+  const moves = movesOf(report);
+  const gone = new Set(moves.map(({ unit, from }) => `${from.name} ${unit}`));
+  const moved = new Set(moves.map(({ unit, to }) => `${to.name} ${unit}`));
+  const outcomes = report.outcomes.map((outcome) => {
+    const { unit, machine, failure, state } = outcome;
+    if (failure?.code !== 'held') return outcome;
+    const isKept = failure.keeps && state !== undefined && isUp(state) && moved.has(`${machine} ${unit}`);
+    return isKept || gone.has(`${machine} ${unit}`) ? { ...outcome, failure: undefined } : outcome;
+  });
+  return { ...report, outcomes };
 }
 
 /** The results of passes, one after the other. */

@@ -5,7 +5,7 @@ import { quote } from '../ssh/shell.ts';
 import { machineTitle } from './format.ts';
 import { machineJson } from './json.ts';
 import { failedJson } from './pass.ts';
-import { planLines, type ReportLines } from './report.ts';
+import { heldLines, planLines, type ReportLines } from './report.ts';
 import { requestFailures } from './request-failures.ts';
 
 /**
@@ -91,6 +91,7 @@ export function drainReport(result: DrainResult): ReportLines {
       ...(left.length === 0 && failures.length === 0 ? [`Machine ${machine.name} drained`] : []),
     ],
     err: [
+      ...heldLines(result.held),
       ...failures,
       ...left.map((unit) => `Warning: unit "${unit}" is still on machine ${machineTitle(machine)}`),
       ...(left.length === 0

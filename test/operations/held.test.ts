@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { toDo } from '../../src/controller/to-do.ts';
 import { destroy } from '../../src/operations/destroy.ts';
+import { drain } from '../../src/operations/drain.ts';
 import { observeCluster } from '../../src/operations/observe-cluster.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { start } from '../../src/operations/set-target-state.ts';
 import type { RequestResult } from '../../src/operations/unit-result.ts';
 import { history } from '../../src/operations/unit-texts.ts';
 import { resultOf } from '../../src/output/listings.ts';
+import { drainReport } from '../../src/output/machines.ts';
 import { UNKNOWN_MACHINE } from '../../src/registry/edit.ts';
 import { idOf, NOW, systemdState } from '../support/builders.ts';
 import { FALSE, makeScene, outcome, type Scene, SLEEP } from './scene.ts';
@@ -243,6 +245,22 @@ describe('a held unit on a machine that it does not fit any more', () => {
     await scene.write(UNIT, on(FALSE));
     await startIt(scene);
     expect(await excluded(scene)).toEqual(['launched m1', { m1: [`${UNIT} failed`] }]);
+  });
+
+  it('is drained with its older text', async () => {
+    const scene = await makeScene({ m1: {}, m2: {} });
+    await scene.write(UNIT, SLEEP);
+    await startIt(scene);
+    await scene.write(UNIT, FALSE);
+    await startIt(scene, { replace: true });
+    const [from, to] = startsOn(scene) > 0 ? ['m1', 'm2'] : ['m2', 'm1'];
+    const result = await drain(scene.ports, { machine: from, maxParallel: 1, globals: false });
+    expect(result.moves.map((move) => [move.unit, move.to.name])).toEqual([[UNIT, to]]);
+    expect(scene.there()).toEqual({ [to]: [`${UNIT} running`] });
+    const { out, err } = drainReport(result);
+    expect(out).toHaveLength(2);
+    expect(err).toEqual([expect.stringMatching(/^Warning: Unit "web.service" is held: text/)]);
+    expect(outcome(result)).toEqual([`${UNIT}: launched ${to}`]);
   });
 
   it('moves once if a machine fits its older text', async () => {
