@@ -306,7 +306,8 @@ export class Simulation {
     }
   }
 
-  #script({ disk }: Machine, change: Change, end: (stored: Stored<Link> | undefined) => void): void {
+  #script(machine: Machine, change: Change, end: (stored: Stored<Link> | undefined) => void): void {
+    const { disk } = machine;
     if (disk.unsynced !== undefined && this.#mutation !== 'unsynced-state-is-read') {
       disk.stored = disk.unsynced;
       disk.unsynced = undefined;
@@ -315,6 +316,8 @@ export class Simulation {
     const after = change(before);
     const isPromise = after.accepted === before.accepted;
     if (after === before || (isPromise && this.#mutation === 'promise-not-stored')) {
+      // A loss of power after an answer about an unsynced state is rare by chance.
+      if (disk.unsynced !== undefined && !this.#calm) this.#events.push(() => this.#losePower(machine));
       end(after);
       return;
     }
