@@ -175,11 +175,15 @@ export class Ledger {
     const gone = [...voters, ...previous].filter((voter) => found.get(voter.machine)?.state !== voter.state);
     const states = new Set([...voters, ...previous].map(({ state }) => state));
     for (const { state } of gone) states.delete(state);
-    if (isMajority(states, voters) && isMajority(states, previous))
-      this.violations.push('a recovery although a majority answers');
     const named = [...missing, ...outdated];
-    if (gone.some(({ machine }) => !named.includes(machine)) || named.length > gone.length)
-      this.violations.push('a recovery does not name the missing voters');
+    // A process that has read a later era takes no voter of this one for present.
+    const isFormer = this.latest !== undefined && era < eraOf(this.latest.membership);
+    if (!isFormer || ![...voters, ...previous].every(({ machine }) => named.includes(machine))) {
+      if (isMajority(states, voters) && isMajority(states, previous))
+        this.violations.push('a recovery although a majority answers');
+      if (gone.some(({ machine }) => !named.includes(machine)) || named.length > gone.length)
+        this.violations.push('a recovery does not name the missing voters');
+    }
     const heads = [...found.values()].flatMap((each) => each.head ?? []);
     const ours = heads.filter(({ cluster }) => cluster === CLUSTER);
     if (head.cluster !== CLUSTER) {
