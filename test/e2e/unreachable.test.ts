@@ -36,7 +36,9 @@ onMachines('an unreachable machine', () => {
     it(`after "${inject}" is named by every command that needs it, and others are not affected`, async () => {
       await cluster(inject, 'k2');
       try {
-        expect(await operator.fleetctl('list-units')).toEqual(
+        const list = await operator.fleetctl('list-units');
+        // On a busy box it may have been unreachable for a second.
+        expect({ ...list, stderr: list.stderr.replace(/ \(unreachable for \d+s\)/, '') }).toEqual(
           failed(
             0,
             `
