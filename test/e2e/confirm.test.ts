@@ -17,6 +17,9 @@ const gate = (unit: Unit, version: string, lines = '', window = '8s'): string =>
     `Confirm=${window}\nMachineMetadata=name=${MACHINE_OF[unit]}`,
   );
 
+/** A unit that is up sooner is confirmed before its machine is cut off, if the box is busy. */
+const SLOW = 'ExecStartPre=/bin/sleep 3';
+
 const STOPS_SSHD =
   'ExecStartPre=systemctl stop sshd.service\nExecStopPost=systemctl start --no-block sshd.service';
 
@@ -65,7 +68,7 @@ onMachines('a unit with Confirm=', () => {
 
   // Services of these machines cannot change the packet filter, so the box does what such a unit would.
   async function dropsPackets(): Promise<void> {
-    write('a.service', gate('a.service', '3'));
+    write('a.service', gate('a.service', '3', SLOW));
     const command = operator.fleetctl('start', '--replace', 'a');
     const began = await whenArmed('a.service');
     await cluster('cut', 'k1');
@@ -109,7 +112,7 @@ onMachines('a unit with Confirm=', () => {
 
   async function isInterrupted(): Promise<void> {
     // Longer than the two commands below take on a busy box.
-    write('a.service', gate('a.service', '4', '', '20s'));
+    write('a.service', gate('a.service', '4', SLOW, '20s'));
     const victim = operator.launch(['start', '--replace', 'a']);
     const began = await whenArmed('a.service');
     await cluster('cut', 'k1');
@@ -135,7 +138,7 @@ onMachines('a unit with Confirm=', () => {
     expect(await inside('k1', LEFT)).toBe('');
   }
   async function isRebooted(): Promise<void> {
-    write('b.service', gate('b.service', '4', '', '10min'));
+    write('b.service', gate('b.service', '4', SLOW, '10min'));
     const victim = operator.launch(['start', '--replace', 'b']);
     await whenArmed('b.service');
     await cluster('cut', 'k2');
