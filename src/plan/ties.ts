@@ -52,17 +52,16 @@ function withRevived(changes: readonly UnitChange[], context: MachineContext): r
   const stopped = changes.filter((change) => hasStep(change, 'stop'));
   const started = namesOf(changes.filter((change) => hasStep(change, 'start')));
   if (stopped.length + started.length === 0) return changes;
-  const down = allTiedTo([...namesOf(stopped), ...started], context.ties.stops);
+  const down = allTiedTo(namesOf(stopped), context.ties.stops);
   const back = allTiedTo(started, context.ties.stops);
   const restarted = allTiedTo(namesOf(stopped.filter(isRestart)), context.ties.stops);
-  return [...down].sort(compareText).reduce((all, name) => {
+  return [...new Set([...down, ...back])].sort(compareText).reduce((all, name) => {
     const observed = observedHere(name, context);
     const unit = context.desired.get(name);
     if (observed === undefined || unit === undefined || !context.isWanted(unit)) return all;
     const isRevived =
       unit.target === 'launched'
-        ? isUp(observed.state) ||
-          isRunning(observed.state) ||
+        ? (down.has(name) && (isUp(observed.state) || isRunning(observed.state))) ||
           (back.has(name) && unit.held === undefined && isDownByOthers(observed.state))
         : unit.target === 'loaded' && restarted.has(name) && isRunning(observed.state);
     return isRevived ? withSteps(all, observed, ['start'], context) : all;

@@ -190,6 +190,7 @@ describe('a unit that requires another one', () => {
   it.each([
     ['is started with it if it went down with it', 'launched', 'dead', ['start']],
     ['stays down if it has failed by itself', 'launched', 'failed', undefined],
+    ['is left as it is while it runs', 'launched', 'running', undefined],
     ['stays down if it is only loaded', 'loaded', 'dead', undefined],
   ] as const)('%s', (_, target, state, expected) => {
     const user = desiredUnit('user.service', '', {
