@@ -1,22 +1,9 @@
 import { expect, it } from 'vitest';
-import type { QuorumOptions } from '../../src/quorum/options.ts';
-import { openQuorumStore, type QuorumStore } from '../../src/quorum/store.ts';
+import type { QuorumStore } from '../../src/quorum/store.ts';
 import type { Change } from '../../src/store/store.ts';
-import { ModelVoters, memoryCache } from './model-voters.ts';
-
-const MACHINES = ['web-1', 'web-2', 'web-3'];
+import { ModelVoters, openProcess as open } from './model-voters.ts';
 
 const put = (key: string): Change => ({ kind: 'put', key, value: '1', ifRevision: 0 });
-
-function open(ask: QuorumOptions['ask']): QuorumStore {
-  return openQuorumStore({
-    register: 'head',
-    machines: MACHINES.map((machine) => ({ machine, mark: undefined })),
-    belongsTo: () => true,
-    ask,
-    cache: memoryCache(),
-  });
-}
 
 /** A store that has read the registry before others have changed it; `beforeContents` is called when it asks for contents next. */
 async function openEarlier(voters: ModelVoters, beforeContents: (other: QuorumStore) => Promise<unknown>) {

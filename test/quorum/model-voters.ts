@@ -2,7 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type ErrorCode, FleetError } from '../../src/base/errors.ts';
 import { sha256 } from '../../src/base/hash.ts';
 import { afterBallot, type Ballot, compareBallots, NO_BALLOT } from '../../src/quorum/ballot.ts';
+import type { QuorumOptions } from '../../src/quorum/options.ts';
 import type { Stored } from '../../src/quorum/register.ts';
+import { openQuorumStore, type QuorumStore } from '../../src/quorum/store.ts';
 import type { AskVoter, TextCache, VoterAnswer, VoterRequest } from '../../src/quorum/voters.ts';
 
 type Action = VoterRequest['action'];
@@ -144,4 +146,15 @@ export function memoryCache(): TextCache {
       for (const hash of texts.keys()) if (!hashes.includes(hash)) texts.delete(hash);
     },
   };
+}
+
+/** A store on web-1, web-2 and web-3, as a separate process opens it. */
+export function openProcess(ask: QuorumOptions['ask']): QuorumStore {
+  return openQuorumStore({
+    register: 'head',
+    machines: ['web-1', 'web-2', 'web-3'].map((machine) => ({ machine, mark: undefined })),
+    belongsTo: () => true,
+    ask,
+    cache: memoryCache(),
+  });
 }

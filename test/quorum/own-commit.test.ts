@@ -2,25 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import type { QuorumOptions } from '../../src/quorum/options.ts';
-import { openQuorumStore, type QuorumStore } from '../../src/quorum/store.ts';
 import type { Change, CommitResult } from '../../src/store/store.ts';
-import { ModelVoters, memoryCache } from './model-voters.ts';
+import { ModelVoters, openProcess as open } from './model-voters.ts';
 
-const MACHINES = ['web-1', 'web-2', 'web-3'];
 const DOWN = new FleetError('ssh-refused', 'down');
 const UNKNOWN = expect.stringContaining('Cannot tell whether the registry was changed');
 
 const put = (key: string): Change => ({ kind: 'put', key, value: '1', ifRevision: 0 });
-
-function open(ask: QuorumOptions['ask']): QuorumStore {
-  return openQuorumStore({
-    register: 'head',
-    machines: MACHINES.map((machine) => ({ machine, mark: undefined })),
-    belongsTo: () => true,
-    ask,
-    cache: memoryCache(),
-  });
-}
 
 type Overtaken = { readonly result: CommitResult | string; readonly revision: number };
 
