@@ -121,7 +121,8 @@ export class Electorate {
     const others = names.filter((name) => !likely.includes(name));
     const proposer = randomProposer();
     const invalid: string[] = [];
-    let isLeft = false;
+    /** The registries in copies, and on machines that were set back. */
+    const left = new Set<string>();
     const holdings = this.#holdings;
     holdings.clear();
     const agreementNow = (): Agreement => agreementOf([...holdings.values()]);
@@ -138,7 +139,7 @@ export class Electorate {
         const found = await this.#holders.look(machine, index === 0, proposer);
         const { state, head, aside, isInvalid, owner } = found;
         if (isInvalid) invalid.push(machine);
-        isLeft ||= aside !== undefined;
+        if (aside !== undefined) left.add(aside.value.cluster);
         if (owner !== undefined) this.#owners.set(machine, owner);
         if (state !== undefined && head !== undefined) this.#add({ machine, state, head });
         if (isEnough()) enough.resolve();
@@ -162,12 +163,13 @@ export class Electorate {
     }
     const agreement = agreementNow();
     if (agreement.kind === 'agreed') {
-      if (failures.length > 0 || isLeft) this.#mustBeShown(agreement, names);
+      const isDoubtful = [...left].some((cluster) => cluster !== agreement.head.cluster);
+      if (failures.length > 0 || isDoubtful) this.#mustBeShown(agreement, names);
       return this.#proposer(proposer, agreement.head);
     }
     if (agreement.kind === 'disputed') throw disputedError(agreement.holders);
     if (invalid.length > 0 || failures.length > 0)
-      throw notFoundError({ invalid, isLeft }, names, this.#holders.failures, failures[0]);
+      throw notFoundError({ invalid, isLeft: left.size > 0 }, names, this.#holders.failures, failures[0]);
     return undefined;
   }
 
@@ -228,7 +230,10 @@ export class Electorate {
     this.#holdings.set(`${holding.state} ${holding.head.cluster}`, holding);
   }
 
-  /** Not all of these machines answer: as many have to show the registry as are a majority of the voters of such a cluster. */
+  /**
+   * Not all of these machines answer, or one has a copy of another registry: as many have to show the registry as are a majority of the
+   * voters of such a cluster.
+   */
   #mustBeShown({ head, support }: Agreement & { kind: 'agreed' }, machines: readonly string[]): void {
     const marks = new Map(this.#machines.map(({ machine, mark }) => [machine, mark]));
     const voters = firstVoters(machines.map((machine) => ({ machine, mark: marks.get(machine) })));

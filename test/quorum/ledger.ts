@@ -184,7 +184,8 @@ export class Ledger {
       if (gone.some(({ machine }) => !named.includes(machine)) || named.length > gone.length)
         this.violations.push('a recovery does not name the missing voters');
     }
-    const heads = [...found.values()].flatMap((each) => each.head ?? []);
+    // What does not count as a vote can be continued with, too.
+    const heads = [...found.values()].flatMap((each) => each.head ?? each.aside?.value ?? []);
     const ours = heads.filter(({ cluster }) => cluster === CLUSTER);
     if (head.cluster !== CLUSTER) {
       if (ours.length * 2 >= heads.length)

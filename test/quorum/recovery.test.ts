@@ -281,6 +281,17 @@ describe('a registry without a majority of its voters', () => {
     await expect(opener(voters, MACHINES)().list('')).rejects.toThrow('only m3 has it');
   });
 
+  it('is read by a new user if one machine alone has the recovered one, and another one a copy of it', async () => {
+    const voters = new ModelVoters();
+    const open = opener(voters, MACHINES);
+    await open().commit([put('a')]);
+    voters.down.add('m1').add('m2').add('m4').add('m5');
+    await (await open().remains())?.store.commit([put('rebuilt')]);
+    voters.down.clear();
+    voters.copied.add('m1');
+    expect(await keysIn(open())).toEqual(['a', 'rebuilt']);
+  });
+
   it('cannot be rebuilt twice from the same state', async () => {
     const voters = new ModelVoters();
     await opener(voters)().commit([put('a')]);
