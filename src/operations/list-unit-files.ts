@@ -7,7 +7,7 @@ import {
   observedOn,
 } from '../cluster/snapshot.ts';
 import { reachedState, TARGET_STATES, type TargetState } from '../cluster/unit-state.ts';
-import { groupWith } from '../plan/rollout.ts';
+import { groupsIn } from '../plan/rollout.ts';
 import type { Decision } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
 import { expandSpecifiers } from '../unit/specifiers.ts';
@@ -48,6 +48,8 @@ export type UnitFileRow = {
   readonly description: string;
 };
 
+type Places = Pick<UnitFileRow, 'state' | 'drift' | 'machine' | 'coverage'>;
+
 export async function listUnitFiles(from: SnapshotSource): Promise<Listing<UnitFileRow>> {
   const snapshot = await snapshotFrom(from, { digests: true });
   const copied = snapshot.units.filter(
@@ -55,8 +57,19 @@ export async function listUnitFiles(from: SnapshotSource): Promise<Listing<UnitF
   );
   const scope = new Set(copied.map(({ name }) => name));
   const decisions = new Map(schedule(snapshot, scope).map((decision) => [decision.unit, decision]));
+  const rolloutOf = rolloutsIn(snapshot);
   return {
-    rows: snapshot.units.map((unit) => unitFileRow(unit, decisions.get(unit.name), snapshot)),
+    rows: snapshot.units.map((unit) => ({
+      unit: unit.name,
+      hash: unit.hash,
+      target: unit.target,
+      global: unit.placement.global,
+      set: unit.set,
+      rollout: rolloutOf(unit),
+      held: unit.held,
+      description: descriptionOf(unit),
+      ...placesOf(unit, decisions.get(unit.name), snapshot),
+    })),
     unreachable: unreachableMachines(snapshot),
     unknown: unknownUnits(snapshot),
     unreadable: snapshot.unreadable ?? [],
@@ -65,28 +78,17 @@ export async function listUnitFiles(from: SnapshotSource): Promise<Listing<UnitF
   };
 }
 
-/** The row of a unit; `decision` is that of a pass, for a global unit. */
-export function unitFileRow(
+/** Where a unit is, and its state there; `decision` is that of a pass, for a global unit. */
+export function placesOf(
   unit: DesiredUnit,
   decision: Decision | undefined,
   snapshot: ClusterSnapshot,
-): UnitFileRow {
+): Places {
+  if (decision?.kind === 'global') return spread(unit, decision, snapshot);
   const assigned = snapshot.machines.find(({ id }) => id !== undefined && id === unit.machine);
-  const common = {
-    unit: unit.name,
-    hash: unit.hash,
-    target: unit.target,
-    global: unit.placement.global,
-    set: unit.set,
-    rollout: rolloutOf(unit, snapshot),
-    held: unit.held,
-    description: descriptionOf(unit),
-  };
-  if (decision?.kind === 'global') return { ...common, ...spread(unit, decision, snapshot) };
   // The assigned machine may not be in fleet.conf any more.
   const gone = unit.machine === undefined ? undefined : { name: '', id: unit.machine, address: '' };
   return {
-    ...common,
     state: unit.machine === undefined ? 'inactive' : stateOn(assigned, unit.name),
     drift: assigned === undefined ? undefined : driftOn(assigned, unit),
     machine: assigned === undefined ? gone : machineRef(assigned),
@@ -94,18 +96,26 @@ export function unitFileRow(
   };
 }
 
-/** The progress of a new text by the records on the machines; undefined if no launched copy has an older one. */
-function rolloutOf(unit: DesiredUnit, { units, machines }: ClusterSnapshot): UnitFileRow['rollout'] {
-  const isOld = (each: DesiredUnit, machine: MachineView): boolean | undefined => {
-    const record = observedOn(machine, each.name)?.record;
-    return record?.target === 'launched' ? record.digest !== each.digest : undefined;
+/** The progress of a new text by the records on the machines; undefined for a unit without a launched copy, or if none has an older one. */
+function rolloutsIn({ units, machines }: ClusterSnapshot): (unit: DesiredUnit) => UnitFileRow['rollout'] {
+  /** For each launched copy, whether its text is an older one. */
+  const copiesOf = ({ name, digest }: DesiredUnit): readonly boolean[] =>
+    machines.flatMap((machine) => {
+      const record = observedOn(machine, name)?.record;
+      return record?.target === 'launched' ? record.digest !== digest : [];
+    });
+  const groupOf = groupsIn(units);
+  const known = new Map<readonly DesiredUnit[], UnitFileRow['rollout']>();
+  return (unit) => {
+    if (unit.target !== 'launched' || copiesOf(unit).length === 0) return undefined;
+    const group = groupOf(unit);
+    if (!known.has(group)) {
+      const copies = group.flatMap(copiesOf);
+      const updated = copies.filter((isOld) => !isOld).length;
+      known.set(group, updated === copies.length ? undefined : { updated, copies: copies.length });
+    }
+    return known.get(group);
   };
-  const own = machines.flatMap((machine) => isOld(unit, machine) ?? []);
-  if (own.length === 0 || unit.target !== 'launched') return undefined;
-  const group = groupWith(unit, units);
-  const all = group.flatMap((each) => machines.flatMap((machine) => isOld(each, machine) ?? []));
-  const updated = all.filter((old) => !old).length;
-  return updated === all.length ? undefined : { updated, copies: all.length };
 }
 
 /** The description with expanded specifiers; a template keeps them, because it has no instance. */
@@ -119,7 +129,7 @@ function spread(
   unit: DesiredUnit,
   decision: Extract<Decision, { kind: 'global' }>,
   snapshot: ClusterSnapshot,
-): Pick<UnitFileRow, 'state' | 'drift' | 'machine' | 'coverage'> {
+): Places {
   const views = decision.machines.flatMap((id) => snapshot.machines.find((view) => view.id === id) ?? []);
   const drifts = views.map((view) => driftOn(view, unit));
   const drift = drifts.find((each) => each !== undefined);

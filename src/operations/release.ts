@@ -1,5 +1,5 @@
 import type { DesiredUnit } from '../cluster/snapshot.ts';
-import { groupWith } from '../plan/rollout.ts';
+import { groupsIn } from '../plan/rollout.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { RegistryView } from '../registry/view.ts';
 
@@ -9,7 +9,7 @@ import type { RegistryView } from '../registry/view.ts';
  */
 export function releaseEdits(names: Iterable<string>, view: RegistryView): readonly Edit[] {
   const units = [...names].flatMap((name) => view.units.get(name) ?? []);
-  const group = units.flatMap((unit) => groupWith(unit, view.units.values()));
+  const group = units.flatMap(groupsIn(view.units.values()));
   const isHeld = ({ held, placement }: DesiredUnit): boolean =>
     held !== undefined || placement.confirmMs !== undefined;
   const held = new Set(group.filter(isHeld).map(({ name }) => name));

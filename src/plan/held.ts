@@ -6,7 +6,7 @@ import {
   otherCluster,
 } from '../cluster/snapshot.ts';
 import { isUp, type ObservedUnit, STEADY_MS, upSince } from '../cluster/unit-state.ts';
-import { groupWith } from './rollout.ts';
+import { groupsIn } from './rollout.ts';
 import { hasStep, type Obstacle, type Step } from './step.ts';
 
 /**
@@ -36,7 +36,8 @@ export function holdObstacle(
  */
 export function provenUnits(snapshot: ClusterSnapshot): readonly string[] {
   const held = snapshot.units.filter((unit) => unit.held?.cause.kind === 'not-up');
-  const proven = held.filter((unit) => groupWith(unit, held).every((each) => isProven(each, snapshot)));
+  const groupOf = groupsIn(held);
+  const proven = held.filter((unit) => groupOf(unit).every((each) => isProven(each, snapshot)));
   return proven.map(({ name }) => name);
 }
 

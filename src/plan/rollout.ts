@@ -80,17 +80,29 @@ function groupOf(unit: DesiredUnit): string | undefined {
   return template === undefined ? unit.name : `${template.text} ${unit.digest}`;
 }
 
-/** The unit, and the launched instances that get their text together with it. */
-export function groupWith(unit: DesiredUnit, units: Iterable<DesiredUnit>): readonly DesiredUnit[] {
-  const key = groupOf(unit);
-  if (key === undefined || key === unit.name) return [unit];
-  const template = templateOf(parseUnitName(unit.name))?.text;
-  return [...units].filter((other) => {
-    if (groupOf(other) === key) return true;
-    const isSibling =
-      templateOf(parseUnitName(other.name))?.text === template && other.fromTemplate !== false;
-    return isSibling && differOnlyInFolderOptions(unit.text, other.text);
-  });
+/** Finds, for a unit, itself and the launched instances that get their text together with it. */
+export function groupsIn(units: Iterable<DesiredUnit>): (unit: DesiredUnit) => readonly DesiredUnit[] {
+  const byTemplate = new Map<string, DesiredUnit[]>();
+  for (const unit of units) {
+    const template = templateOf(parseUnitName(unit.name))?.text;
+    if (template === undefined || unit.fromTemplate === false) continue;
+    const instances = byTemplate.get(template) ?? [];
+    byTemplate.set(template, instances);
+    instances.push(unit);
+  }
+  const groups = new Map<string, readonly DesiredUnit[]>();
+  return (unit) => {
+    const key = groupOf(unit);
+    if (key === undefined || key === unit.name) return [unit];
+    const known = groups.get(key);
+    if (known !== undefined) return known;
+    const instances = byTemplate.get(templateOf(parseUnitName(unit.name))?.text ?? '') ?? [];
+    const group = instances.filter(
+      (other) => groupOf(other) === key || differOnlyInFolderOptions(unit.text, other.text),
+    );
+    groups.set(key, group);
+    return group;
+  };
 }
 
 function rolloutOf(

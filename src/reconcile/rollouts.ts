@@ -1,7 +1,7 @@
 import type { Failure, UnitOutcome } from '../cluster/failure.ts';
 import type { ClusterSnapshot, DesiredUnit, Held, HeldCause } from '../cluster/snapshot.ts';
 import { isDownByOthers, isUp } from '../cluster/unit-state.ts';
-import { groupWith, type Rollout, type RolloutLimits } from '../plan/rollout.ts';
+import { groupsIn, type Rollout, type RolloutLimits } from '../plan/rollout.ts';
 import { hasStep, type MachinePlan, type Wave } from '../plan/step.ts';
 import type { Edit } from '../registry/edit.ts';
 import { keptTexts, sinceDestroy } from '../registry/kept-texts.ts';
@@ -102,6 +102,7 @@ export function failedTexts(
   view: RegistryView,
 ): readonly FailedText[] {
   const found = new Map<string, FailedText>();
+  const groupOf = groupsIn(view.units.values());
   for (const { unit, held, isReverted } of [...failuresOf(pass, view), ...revertsOf(pass, view)]) {
     const rollout = rollouts.find((each) => each.units.has(unit.name));
     const known = unit.held;
@@ -113,7 +114,7 @@ export function failedTexts(
     const policy = isReplaced
       ? (rollout?.onFailure ?? limits?.onFailure ?? unit.placement.onFailedUpdate ?? 'stop')
       : 'stop';
-    for (const each of groupWith(unit, view.units.values())) {
+    for (const each of groupOf(unit)) {
       const before = found.get(each.name)?.held ?? each.held;
       const machines = [...(before?.machines ?? []), ...held.machines];
       found.set(each.name, { unit: each, policy, held: { ...held, ...before, machines } });

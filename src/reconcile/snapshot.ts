@@ -12,7 +12,7 @@ import {
   type UnreadableUnit,
 } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
-import { groupWith } from '../plan/rollout.ts';
+import { groupsIn } from '../plan/rollout.ts';
 import { clusterMachines } from '../registry/inventory.ts';
 import { keptTexts } from '../registry/kept-texts.ts';
 import type { RegistryView } from '../registry/view.ts';
@@ -69,8 +69,9 @@ function olderTexts(registry: RegistryView, machines: readonly MachineView[]): r
  */
 function withHolds(units: readonly DesiredUnit[], reverts: readonly NewRevert[]): readonly DesiredUnit[] {
   const held = new Map<string, Held>();
+  const groupOf = groupsIn(units);
   const hold = (unit: DesiredUnit, { machines, ...failure }: Held): void => {
-    for (const { name } of groupWith(unit, units)) {
+    for (const { name } of groupOf(unit)) {
       const before = held.get(name);
       const all = [...(before?.machines ?? []), ...machines];
       held.set(name, { ...failure, ...before, machines: all });

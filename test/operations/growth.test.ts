@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { stopTies } from '../../src/cluster/dependencies.ts';
 import type { ClusterSnapshot } from '../../src/cluster/snapshot.ts';
+import { listUnitFiles } from '../../src/operations/list-unit-files.ts';
 import { listUnits } from '../../src/operations/list-units.ts';
 import { submit } from '../../src/operations/submit.ts';
 import { cat } from '../../src/operations/unit-texts.ts';
@@ -88,6 +89,7 @@ describe('the work grows in proportion to the number of units', () => {
   it.each<[string, (snapshot: ClusterSnapshot) => unknown]>([
     ['of the ties of units that require the same one', ({ units }) => stopTies(units)],
     ['of the rows of running units', (snapshot) => listUnits({ snapshot: async () => snapshot })],
+    ['of the rows of instances', (snapshot) => listUnitFiles({ snapshot: async () => snapshot })],
   ])('%s', async (_, work) => {
     const snapshots = new Map([1, 50, 200].map((size) => [size, runningUnits(size)]));
     const growth = await growthOf(50, (size) => work(snapshots.get(size) ?? cluster().snapshot()));
@@ -96,11 +98,11 @@ describe('the work grows in proportion to the number of units', () => {
   });
 });
 
-/** Units that run on one machine, and require the same unit. */
+/** Instances that run on one machine, and require the same one. */
 function runningUnits(count: number): ClusterSnapshot {
-  const text = '[Unit]\nRequires=u0.service\n[Service]\nExecStart=/bin/true\n';
+  const text = '[Unit]\nRequires=u@0.service\n[Service]\nExecStart=/bin/true\n';
   const units = Array.from({ length: count }, (_, index) =>
-    desiredUnit(`u${index}.service`, '', { text, machine: 'm1' }),
+    desiredUnit(`u@${index}.service`, '', { text, machine: 'm1', target: 'launched' }),
   );
   const observed = units.map((unit) => observedUnit(unit));
   return { ...cluster().machine('m1', {}, { units: observed }).snapshot(), units };

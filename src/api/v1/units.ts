@@ -1,6 +1,6 @@
 import type { ClusterSnapshot, DesiredUnit } from '../../cluster/snapshot.ts';
 import { TARGET_STATES, type TargetState } from '../../cluster/unit-state.ts';
-import { type UnitFileRow, unitFileRow } from '../../operations/list-unit-files.ts';
+import { placesOf } from '../../operations/list-unit-files.ts';
 import { listUnits as listStateRows, type UnitRow } from '../../operations/list-units.ts';
 import { forgetUnit, requestUnit } from '../../operations/request-unit.ts';
 import { hashUnitFile, parseUnitFile, serialise } from '../../unit/unit-file.ts';
@@ -63,7 +63,7 @@ function noSuchUnit(): ApiError {
 
 /** The original fleet lists a global unit as inactive, and omits its state in the answer for the unit. */
 function unitJson(unit: DesiredUnit, snapshot: ClusterSnapshot, where: 'in a list' | 'alone'): object {
-  const { machine, state }: UnitFileRow = unitFileRow(unit, undefined, snapshot);
+  const { machine, state } = placesOf(unit, undefined, snapshot);
   const isGlobal = unit.placement.global;
   const currentState = isGlobal ? (where === 'alone' ? undefined : 'inactive') : state;
   return {
