@@ -4,28 +4,6 @@ import { NotTried } from '../ssh/failure.ts';
 import type { Login } from '../ssh/transport.ts';
 import type { Examination, FolderFact, SpaceFact } from '../systemd/examination.ts';
 
-/** The checks of a machine; each may need the ones before it. */
-export const CHECKS = [
-  'name',
-  'port',
-  'host-key',
-  'login',
-  'shell',
-  'root',
-  'systemd',
-  'folders',
-  'tools',
-  'id',
-  'cluster',
-  'clock',
-  'space',
-  'journal',
-  'containers',
-  'units',
-] as const;
-
-export type CheckName = (typeof CHECKS)[number];
-
 /** The finding of a check, worded in output/. */
 export type Finding =
   /** No problem, and no details. */
@@ -58,11 +36,9 @@ export type Finding =
 /** A check is skipped if an earlier check that it needs has failed. */
 export type CheckStatus = 'ok' | 'failed' | 'skipped';
 
-export type CheckResult = {
-  readonly check: CheckName;
-  readonly status: CheckStatus;
-  readonly finding: Finding;
-};
+type Verdict = { readonly status: CheckStatus; readonly finding: Finding };
+
+export type CheckResult = Verdict & { readonly check: CheckName };
 
 /** The input of the checks of one machine. */
 export type HealthInput = {
@@ -94,16 +70,11 @@ export function judge(input: HealthInput): readonly CheckResult[] {
   const broken = login instanceof Error ? login : examination instanceof Error ? examination : undefined;
   const connection = connectionChecks(input, broken);
   if (broken !== undefined || examination === undefined || examination instanceof Error)
-    return CHECKS.map((check) => connection.get(check) ?? skipped(check));
-  return CHECKS.map((check) => connection.get(check) ?? JUDGES[check as Inner](examination, input, check));
+    return CHECKS.map((check) => connection.get(check) ?? { check, ...SKIPPED });
+  return CHECKS.map(
+    (check) => connection.get(check) ?? { check, ...JUDGES[check as Inner](examination, input) },
+  );
 }
-
-/** The checks that need a root shell. */
-type Inner = Exclude<CheckName, (typeof CONNECTION)[number]>;
-type Judge = (examination: Examination, input: HealthInput, check: CheckName) => CheckResult;
-
-const CONNECTION = ['name', 'port', 'host-key', 'login', 'shell'] as const;
-const WELL: Finding = { code: 'well' };
 
 /** The check to which an error of the connection belongs; `shell` for other codes. */
 const AT: Partial<Record<ErrorCode, CheckName>> = {
@@ -137,79 +108,86 @@ function connectionChecks(
   const reached = CHECKS.slice(0, wasTried ? made : 0);
   const results = reached.map((check): CheckResult => {
     if (check === 'port' && isIn && login.address !== undefined)
-      return well(check, { code: 'address', address: login.address });
+      return { check, ...well({ code: 'address', address: login.address }) };
     if (check === 'login' && isIn && login.credential !== undefined)
-      return well(check, { code: 'credential', user, credential: login.credential });
-    return well(check);
+      return { check, ...well({ code: 'credential', user, credential: login.credential }) };
+    return { check, ...well() };
   });
-  if (end !== undefined && broken !== undefined) {
-    const finding: Finding = { code: 'error', message: broken.message, hint: broken.hint };
-    results.push({ check: end, status: 'failed', finding });
-  }
+  if (end !== undefined && broken !== undefined)
+    results.push({ check: end, ...failed({ code: 'error', message: broken.message, hint: broken.hint }) });
   return new Map(results.map((result) => [result.check, result]));
 }
 
-const JUDGES: Readonly<Record<Inner, Judge>> = {
-  root: ({ uid }) => verdict('root', uid === 0, { code: 'uid', uid }),
+type Judge = (examination: Examination, input: HealthInput) => Verdict;
+
+const SKIPPED: Verdict = { status: 'skipped', finding: { code: 'well' } };
+
+/** The checks that need a root shell, in their order. */
+const JUDGES = {
+  root: ({ uid }) => verdict(uid === 0, { code: 'uid', uid }),
   systemd: ({ systemd }) =>
     systemd === undefined
-      ? verdict('systemd', false, { code: 'no-systemd' })
-      : verdict('systemd', systemd.version >= OLDEST_SYSTEMD && systemd.state !== 'offline', {
+      ? verdict(false, { code: 'no-systemd' })
+      : verdict(systemd.version >= OLDEST_SYSTEMD && systemd.state !== 'offline', {
           code: 'systemd',
           ...systemd,
         }),
   folders: ({ folders }) => {
     const closed = folders.filter(({ obstacle }) => obstacle !== undefined);
-    return closed.length === 0
-      ? well('folders')
-      : failed('folders', { code: 'not-writable', folders: closed });
+    return closed.length === 0 ? well() : failed({ code: 'not-writable', folders: closed });
   },
   tools: judgeTools,
   id: ({ machineId }, { sameId, known }) => {
     const id = parseMachineId(machineId);
-    if (id === undefined) return failed('id', { code: 'no-id', text: machineId });
-    if (sameId !== undefined) return failed('id', { code: 'same-id', id, other: sameId });
-    return known === undefined || known === id ? well('id') : failed('id', { code: 'other-id', id, known });
+    if (id === undefined) return failed({ code: 'no-id', text: machineId });
+    if (sameId !== undefined) return failed({ code: 'same-id', id, other: sameId });
+    return known === undefined || known === id ? well() : failed({ code: 'other-id', id, known });
   },
   cluster: ({ cluster }, { clusterId }) =>
-    verdict('cluster', cluster === undefined || clusterId === undefined || cluster === clusterId, {
+    verdict(cluster === undefined || clusterId === undefined || cluster === clusterId, {
       code: 'cluster',
       cluster,
     }),
   clock: (_, { offsetSeconds }) =>
     offsetSeconds === undefined
-      ? skipped('clock')
-      : verdict('clock', Math.abs(offsetSeconds) <= MOST_OFFSET, { code: 'clock', offsetSeconds }),
+      ? SKIPPED
+      : verdict(Math.abs(offsetSeconds) <= MOST_OFFSET, { code: 'clock', offsetSeconds }),
   space: ({ space }) => judgeSpace(space),
   journal: ({ journalObstacle }) =>
-    journalObstacle === undefined
-      ? well('journal')
-      : failed('journal', { code: 'journal', said: journalObstacle }),
+    journalObstacle === undefined ? well() : failed({ code: 'journal', said: journalObstacle }),
   containers: ({ containers }) => {
     const lacking = containers.filter(({ present }) => !present).map(({ tool }) => tool);
     const used = containers.map(({ tool }) => tool);
     return lacking.length === 0
-      ? well('containers', used.length === 0 ? WELL : { code: 'containers', tools: used })
-      : failed('containers', { code: 'containers', tools: lacking });
+      ? well(used.length === 0 ? undefined : { code: 'containers', tools: used })
+      : failed({ code: 'containers', tools: lacking });
   },
   units: ({ unknown, altered }) => {
-    if (unknown.length > 0) return failed('units', { code: 'units', unknown });
-    return altered.length > 0 ? failed('units', { code: 'altered', altered }) : well('units');
+    if (unknown.length > 0) return failed({ code: 'units', unknown });
+    return altered.length > 0 ? failed({ code: 'altered', altered }) : well();
   },
-};
+} satisfies Readonly<Record<string, Judge>>;
+
+/** The checks that a connection makes. */
+const CONNECTION = ['name', 'port', 'host-key', 'login', 'shell'] as const;
+type Inner = keyof typeof JUDGES;
+export type CheckName = (typeof CONNECTION)[number] | Inner;
+
+/** The checks of a machine; each may need the ones before it. */
+export const CHECKS: readonly CheckName[] = [...CONNECTION, ...(Object.keys(JUDGES) as Inner[])];
 
 /** Skipped if there was no writable folder for the tests; then the check `folders` has failed. */
-function judgeTools({ absent, broken }: Examination): CheckResult {
-  if (absent.length > 0) return failed('tools', { code: 'absent', tools: absent });
-  if (broken === undefined) return skipped('tools');
-  return broken.length === 0 ? well('tools') : failed('tools', { code: 'broken', tools: broken });
+function judgeTools({ absent, broken }: Examination): Verdict {
+  if (absent.length > 0) return failed({ code: 'absent', tools: absent });
+  if (broken === undefined) return SKIPPED;
+  return broken.length === 0 ? well() : failed({ code: 'broken', tools: broken });
 }
 
 /** The folder with the least free space, and whether that is enough. */
-function judgeSpace(space: readonly SpaceFact[]): CheckResult {
+function judgeSpace(space: readonly SpaceFact[]): Verdict {
   const [least] = space.toSorted((a, b) => Number(hasRoom(a)) - Number(hasRoom(b)) || a.kib - b.kib);
-  if (least === undefined) return skipped('space');
-  return verdict('space', hasRoom(least), { code: 'space', least });
+  if (least === undefined) return SKIPPED;
+  return verdict(hasRoom(least), { code: 'space', least });
 }
 
 function hasRoom(fact: SpaceFact): boolean {
@@ -221,18 +199,14 @@ export function hasInodes({ inodes = LEAST_INODES }: SpaceFact): boolean {
   return inodes >= LEAST_INODES;
 }
 
-function verdict(check: CheckName, isWell: boolean, finding: Finding): CheckResult {
-  return { check, status: isWell ? 'ok' : 'failed', finding };
+function verdict(isWell: boolean, finding: Finding): Verdict {
+  return { status: isWell ? 'ok' : 'failed', finding };
 }
 
-function well(check: CheckName, finding: Finding = WELL): CheckResult {
-  return verdict(check, true, finding);
+function well(finding: Finding = { code: 'well' }): Verdict {
+  return verdict(true, finding);
 }
 
-function skipped(check: CheckName): CheckResult {
-  return { check, status: 'skipped', finding: WELL };
-}
-
-function failed(check: CheckName, finding: Finding): CheckResult {
-  return verdict(check, false, finding);
+function failed(finding: Finding): Verdict {
+  return verdict(false, finding);
 }

@@ -74,31 +74,31 @@ export function finder(ports: Ports): (name: string) => Promise<Machine> {
   return (text) => findMachine(ports, { kind: 'machine', text });
 }
 
-/** The findings about one machine. */
-type Finding = Omit<HealthInput, 'sameId'> & {
+/** All that was learned about one machine. */
+type Sight = Omit<HealthInput, 'sameId'> & {
   readonly machine: Machine;
   /** The id in its answer, if it is valid. */
   readonly id: string | undefined;
 };
 
-function healthOf({ machine, known, ...sight }: Finding, sameId: string | undefined): MachineHealth {
+function healthOf({ machine, known, ...sight }: Sight, sameId: string | undefined): MachineHealth {
   return {
     machine: machineRef({ machine, id: sight.id ?? known }),
     checks: judge({ ...sight, known, sameId }),
   };
 }
 
-async function lookAt(examiner: Examiner, machine: Machine, registry: RegistryView): Promise<Finding> {
+async function lookAt(examiner: Examiner, machine: Machine, registry: RegistryView): Promise<Sight> {
   const known = registry.machines.get(machine.name)?.id;
   const login = await resultOrFailure(() => examiner.login(machine));
   const { clusterId } = registry;
-  const finding = { machine, known, user: examiner.userOf(machine), login, clusterId };
-  if (login instanceof Error) return { ...finding, id: undefined, examination: undefined, offsetSeconds: 0 };
+  const sight = { machine, known, user: examiner.userOf(machine), login, clusterId };
+  if (login instanceof Error) return { ...sight, id: undefined, examination: undefined, offsetSeconds: 0 };
   const before = examiner.clock.now();
   const examination = await resultOrFailure(() => examine(examiner, machine));
-  if (examination instanceof Error) return { ...finding, id: undefined, examination, offsetSeconds: 0 };
+  if (examination instanceof Error) return { ...sight, id: undefined, examination, offsetSeconds: 0 };
   const offsetSeconds = offset(examination.clock, before, examiner.clock.now());
-  return { ...finding, id: parseMachineId(examination.machineId), examination, offsetSeconds };
+  return { ...sight, id: parseMachineId(examination.machineId), examination, offsetSeconds };
 }
 
 async function examine({ driver }: Examiner, machine: Machine): Promise<Examination> {
