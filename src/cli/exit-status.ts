@@ -1,4 +1,5 @@
 import { type ErrorCode, isFleetError } from '../base/errors.ts';
+import { isActive } from '../cluster/unit-state.ts';
 import type { DrainResult } from '../operations/drain.ts';
 import type { JournalResult } from '../operations/journal.ts';
 import type { PassResult } from '../operations/reconcile-everything.ts';
@@ -140,9 +141,8 @@ export function recoverStatus(result: RecoverResult): ExitStatus {
 export function statusStatus({ statuses, problems, unreachable }: StatusResult): ExitStatus {
   if (problems.some(({ error }) => error.code !== 'not-loaded')) return EXIT.notFound;
   if (unreachable.length > 0) return EXIT.unreachable;
-  const isActive = ({ state }: StatusResult['statuses'][number]): boolean =>
-    state !== undefined && ['active', 'reloading', 'refreshing'].includes(state.active);
-  return problems.length === 0 && statuses.every(isActive) ? EXIT.done : EXIT.notActive;
+  const areActive = statuses.every(({ state }) => state !== undefined && isActive(state));
+  return problems.length === 0 && areActive ? EXIT.done : EXIT.notActive;
 }
 
 /** The status of `journal`: a read error takes precedence over a missing unit, and that over an unreachable machine. */

@@ -125,13 +125,17 @@ export function isMasked({ load }: Pick<SystemdState, 'load'>): boolean {
   return load === 'masked';
 }
 
+/** Whether `systemctl is-active` returns 0; `refreshing` is new in systemd 257. */
+export function isActive({ active }: Pick<SystemdState, 'active'>): boolean {
+  return ['active', 'reloading', 'refreshing'].includes(active);
+}
+
 /**
  * Whether a launched unit is up: active and not between automatic restarts, or a oneshot that has succeeded
  * (systemd.service(5): a oneshot without RemainAfterExit= is inactive after it ran).
  */
 export function isUp(state: SystemdState): boolean {
-  // The states for which `systemctl is-active` returns 0; `refreshing` is new in systemd 257.
-  return ['active', 'reloading', 'refreshing'].includes(state.active) || isFinished(state);
+  return isActive(state) || isFinished(state);
 }
 
 /** In ms: after this time, a running unit counts as successfully started, even if no pass has verified its start. */

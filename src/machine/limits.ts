@@ -18,7 +18,7 @@ export const LIMITS = {
   errors: { most: MIB, of: 'bytes on standard error in one section' },
   // Twelve sections for each change of 4,000 units.
   sections: { most: 50_000, of: 'sections in one answer' },
-  // A block of systemctl show has 23 lines.
+  // systemctl show writes some 25 lines for a unit.
   lines: { most: 200_000, of: 'lines in one section' },
   // systemd itself takes minutes to reload more units than that.
   units: { most: 5_000, of: 'units' },

@@ -1,4 +1,5 @@
-import { NO_STATE, type SystemdState, unknownState } from '../cluster/unit-state.ts';
+import { parseTimeSpan } from '../base/time.ts';
+import { isActive, NO_STATE, type SystemdState, unknownState } from '../cluster/unit-state.ts';
 import { beyond, keepTo, LIMITS, readNumber, readWord } from '../machine/limits.ts';
 
 /** The properties of one unit. */
@@ -134,43 +135,21 @@ function readDropIns(value: string): readonly string[] | undefined {
 
 /** As in `systemctl status`, a reload of an active unit does not count. */
 function readSince(changed: string, block: Block): number | undefined {
-  const isActive = ['active', 'reloading', 'refreshing'].includes(block.get('ActiveState') ?? '');
-  return readTime(isActive ? (block.get('ActiveEnterTimestamp') ?? '') : changed);
+  const active = block.get('ActiveState') ?? '';
+  return readTime(isActive({ active }) ? (block.get('ActiveEnterTimestamp') ?? '') : changed);
 }
 
 /** The earlier of the times by the clock and since boot. */
 function readNextElapse(sinceBoot: string, block: Block, booted = Number.NaN): number | undefined {
   const realtime = readTime(block.get('NextElapseUSecRealtime') ?? '') ?? Number.NaN;
-  const monotonic = Math.round(booted + (readTimespan(sinceBoot) ?? Number.NaN));
+  // `0` means never.
+  const monotonic = Math.round(booted + (parseTimeSpan(sinceBoot) || Number.NaN));
   const times = [realtime, monotonic].filter((time) => Math.abs(time) <= LAST_TIME);
   return times.length === 0 ? undefined : Math.min(...times);
 }
 
 /** The last time that a Date can be, in epoch ms. */
 const LAST_TIME = 8.64e15;
-
-/** Units of systemd.time(7), in ms. */
-const TIME_UNITS: Readonly<Record<string, number>> = {
-  y: 31_557_600_000,
-  month: 2_629_800_000,
-  w: 604_800_000,
-  d: 86_400_000,
-  h: 3_600_000,
-  min: 60_000,
-  s: 1000,
-  ms: 1,
-  us: 0.001,
-};
-
-/** `1h 17min 35.909314s` → ms; undefined for `infinity`, `0`, or nothing. */
-function readTimespan(value: string): number | undefined {
-  if (!/^(?:\d+(?:\.\d+)?[a-z]+ ?)+$/.test(value)) return undefined;
-  const parts = [...value.matchAll(/([\d.]+)([a-z]+)/g)];
-  return parts.reduce(
-    (sum, [, amount, unit = '']) => sum + Number(amount) * (TIME_UNITS[unit] ?? Number.NaN),
-    0,
-  );
-}
 
 /**
  * `Mon 2026-11-23 06:05:41 UTC` → epoch ms; undefined for `n/a`, nothing, or a form of a later systemd. Throws FleetError

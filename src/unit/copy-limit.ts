@@ -1,3 +1,5 @@
+// Options of a command have these values too. Every command loads this file, and not the parser of unit files.
+
 /** How many copies of a unit may be down at once, as a number or as a percentage of its copies. */
 export type CopyLimit = { readonly count: number } | { readonly percent: number };
 

@@ -1,9 +1,8 @@
 import { globProblem, isGlob, matchesGlob } from '../base/glob.ts';
 import { quoted } from '../base/visible.ts';
-import { readConfirm } from './confirm.ts';
 import { type Fence, readFence } from './fence.ts';
 import { type FleetSection, readFleetSection, type Word, wordError } from './fleet-section.ts';
-import { readCommand, readCopyLimit, readFailurePolicy, readTime } from './rollout-options.ts';
+import { readCommand, readConfirm, readCopyLimit, readFailurePolicy, readTime } from './rollout-options.ts';
 import { isTrue, type UnitFile } from './unit-file.ts';
 import { isTemplate, parseUnitName, type UnitName, unitNameProblem } from './unit-name.ts';
 
@@ -206,7 +205,7 @@ function readInstances(words: readonly Word[]): readonly string[] {
   return [...new Set(words.map(({ text }) => text))];
 }
 
-/** Rejects the combinations that CoreOS fleet rejects, because no machine can meet both options. */
+/** Rejects options that contradict each other, among them the combinations that CoreOS fleet rejects. */
 function checkTogether(placement: Placement, section: FleetSection): void {
   const words = (option: FleetOption): readonly Word[] => section.get(option) ?? [];
   const single = [...words('MachineID'), ...words('MachineOf'), ...words('Replaces')][0];

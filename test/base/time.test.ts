@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatDuration, formatTime, parseDuration } from '../../src/base/time.ts';
+import { formatDuration, formatTime, parseDuration, parseTimeSpan } from '../../src/base/time.ts';
 
 it.each([
   ['the epoch', 0, '1970-01-01T00:00:00Z'],
@@ -46,5 +46,25 @@ describe('formatDuration', () => {
     for (const ms of [1, 999, 1000, 59_000, 60_000, 61_000, 3_599_999, 3_600_000, 86_400_000]) {
       expect(parseDuration(formatDuration(ms))).toBe(ms);
     }
+  });
+});
+
+describe('a time span of systemd', () => {
+  it.each<readonly [string, number | undefined]>([
+    ['90', 90_000],
+    ['5min 20s', 320_000],
+    ['1h30m', 5_400_000],
+    ['1.5h', 5_400_000],
+    ['500ms', 500],
+    ['250 µs', 0.25],
+    ['2 weeks', 1_209_600_000],
+    ['infinity', Number.POSITIVE_INFINITY],
+    ['0', 0],
+    ['', undefined],
+    ['5x', undefined],
+    ['-5', undefined],
+    ['5 constructor', undefined],
+  ])('%j', (text, ms) => {
+    expect(parseTimeSpan(text)).toBe(ms);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { isFleetError } from '../../src/base/errors.ts';
-import { type Fence, parseTimeSpan } from '../../src/unit/fence.ts';
+import type { Fence } from '../../src/unit/fence.ts';
 import { parsePlacement } from '../../src/unit/placement.ts';
 import { parseUnitFile } from '../../src/unit/unit-file.ts';
 import { parseUnitName } from '../../src/unit/unit-name.ts';
@@ -58,25 +58,5 @@ describe('a unit that cannot be fenced', () => {
       error = thrown;
     }
     expect(isFleetError(error, 'placement') && error.message).toContain(said);
-  });
-});
-
-describe('a time span of systemd', () => {
-  it.each<readonly [string, number | undefined]>([
-    ['90', 90_000],
-    ['5min 20s', 320_000],
-    ['1h30m', 5_400_000],
-    ['1.5h', 5_400_000],
-    ['500ms', 500],
-    ['250 µs', 0.25],
-    ['2 weeks', 1_209_600_000],
-    ['infinity', Number.POSITIVE_INFINITY],
-    ['0', 0],
-    ['', undefined],
-    ['5x', undefined],
-    ['-5', undefined],
-    ['5 constructor', undefined],
-  ])('%j', (text, ms) => {
-    expect(parseTimeSpan(text)).toBe(ms);
   });
 });

@@ -2,6 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isFleetError } from '../../base/errors.ts';
 import type { ConfigFlags } from '../../config/settings.ts';
+import { UNIT_TYPES } from '../../unit/unit-name.ts';
 import type { Command, CommandOption } from '../command.ts';
 import type { Streams } from '../streams.ts';
 import { namesOf, optionNamed, optionsOf, readTypedLine, type TypedLine, valueName } from './command-line.ts';
@@ -145,7 +146,7 @@ function unitsFor({ name }: Command, units: readonly string[]): readonly Candida
 }
 
 function isUnitFile(name: string): boolean {
-  return /.\.(service|socket|timer|path|mount|automount|swap|target|slice)$/.test(name);
+  return UNIT_TYPES.some((type) => name.endsWith(`.${type}`) && name.length > type.length + 1);
 }
 
 type Word = { readonly word: string };
