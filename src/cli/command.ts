@@ -22,6 +22,8 @@ export type Command = {
   readonly summary: string;
   /** It changes neither the registry nor machines nor fleet.conf. */
   readonly isReadOnly?: true;
+  /** It is about unit files, so it takes templates too. */
+  readonly takesTemplates?: true;
   /** The text of help after the summary. */
   readonly description: string;
   readonly options: readonly CommandOption[];

@@ -8,8 +8,8 @@ import type { Machine } from '../machine/machine.ts';
 import { differenceLines } from '../output/inventory.ts';
 import { guarded } from '../reconcile/guard.ts';
 import type { Observer, Ports } from '../reconcile/ports.ts';
-import { addingMachines } from '../registry/adding-machines.ts';
 import type { InventoryDifference } from '../registry/inventory.ts';
+import { addingMachines, reportingDifferences } from '../registry/proposed-machines.ts';
 import { previewRegistry } from '../registry/registry.ts';
 import type { SshTarget } from '../ssh/target.ts';
 import type { SessionTransport } from '../ssh/transport.ts';
@@ -20,9 +20,8 @@ import { clusterAccess, transportFor } from './access.ts';
 import type { Call } from './command.ts';
 import { followPass } from './follow-pass.ts';
 import { foundEndpoint } from './found-controller.ts';
-import { reportingDifferences } from './inventory-differences.ts';
 import { isNamed, namedController, ownConfig } from './own-config.ts';
-import { openRegistry, registryOptions } from './registry.ts';
+import { openRegistry, reachOf, registryOptions } from './registry.ts';
 import { sshTargets } from './ssh-targets.ts';
 import { type Streams, writeLines } from './streams.ts';
 
@@ -111,8 +110,9 @@ export async function withConfig<T>(
     controller !== false && !dryRun
       ? await controllerFor(controller, config, streams, unguarded, wait)
       : undefined;
+  // While a registry elsewhere is read, machines can be observed already.
+  const early = guard && reachOf(config) !== 'here' ? (options.units ?? []) : undefined;
   // A controller observes machines all the time.
-  const early = guard && config.registry.kind !== 'file' ? (options.units ?? []) : undefined;
   const ports = found?.ports ?? (guard ? guarded({ ...unguarded, early }) : unguarded);
   try {
     return await work(ports, { transport, targetOf: (machine) => access(machine).ssh });

@@ -4,7 +4,7 @@ import { type ConfigFlags, GLOBAL_OPTIONS } from '../config/settings.ts';
 import type { Command } from './command.ts';
 import { GROUPS, isReadOnly } from './commands/all.ts';
 import { EXIT } from './exit-status.ts';
-import { formatExamples, formatHelp, helpWidth } from './help.ts';
+import { formatExamples, formatHelp, helpWidth } from './format-help.ts';
 import type { Streams } from './streams.ts';
 import { verbsFor } from './suggestion.ts';
 import { VERSION_LINE } from './version.ts';

@@ -29,7 +29,7 @@ import { ownConfig } from './own-config.ts';
 import type { Streams } from './streams.ts';
 import { VERSION } from './version.ts';
 
-/** Runs `work` with the registry alone; no machine is contacted. */
+/** Runs `work` with the registry alone. Of the machines, only those that store it are contacted. */
 export async function withRegistry<T>(
   { flags, streams }: Pick<Call, 'flags' | 'streams'>,
   work: (registry: Registry) => Promise<T>,
@@ -68,7 +68,7 @@ export async function openRegistry(
     registry: {
       ...located,
       close() {
-        if (isRemote(config)) keepNames(viewOf(voting) ?? last, config, streams);
+        if (reachOf(config) === 'over ssh') keepNames(viewOf(voting) ?? last, config, streams);
         return located.close();
       },
     },
@@ -88,9 +88,9 @@ export function relocating(
   return withReader(registry, (view) => relocate(clusterMachines(view, proposed)));
 }
 
-/** Whether the registry is reached over SSH, for which completion must not wait. */
-export function isRemote({ registry: { kind } }: Config): boolean {
-  return kind === 'machines' || kind === 'ssh';
+/** How the registry is reached. */
+export function reachOf({ registry: { kind } }: Pick<Config, 'registry'>): Reach {
+  return STORE_KINDS[kind].reach;
 }
 
 /** What the store has read or changed last, which is newer than the last view of all after a change of a part. */
@@ -166,7 +166,7 @@ export async function withStores<T>(
   const open = async (text: string): Promise<PlacedStore> => {
     const place = parseRegistryPlace(text, { directory: cwd, home });
     if (place === undefined) {
-      throw new FleetError('usage', `Not the address of a registry: "${text}"`, { hint: EXPECTED_REGISTRY });
+      throw new FleetError('usage', `Not the address of a registry: "${text}"`, { hint: `Write ${EXPECTED_REGISTRY}` });
     }
     checkEtcdSettings(place, config);
     const { store } = await openStore(place, config, streams);
@@ -184,8 +184,12 @@ export async function withStores<T>(
 /** `onMachines` is what only a store on the machines has. */
 type OpenedStore = { readonly store: Store; readonly onMachines?: MachinesStore };
 
+/** How a registry is reached. Completion does not wait for one over SSH. */
+type Reach = 'here' | 'over the network' | 'over ssh';
+
 /** What is done with a registry at one kind of place. Its code is loaded only for such a place. */
 type StoreKind<P extends RegistryPlace> = {
+  readonly reach: Reach;
   open(place: P, config: Config, streams: Streams, reaching?: Reaching): Promise<OpenedStore>;
   /** For `fleetd`: rejects if the place cannot be written, and makes the leader lock beside the registry. */
   readonly controller: ControllerPart<P> | undefined;
@@ -201,6 +205,7 @@ type ControllerPart<P> = {
 
 const STORE_KINDS: { readonly [P in RegistryPlace as P['kind']]: StoreKind<P> } = {
   machines: {
+    reach: 'over ssh',
     async open(_, config, streams, reaching) {
       const { openMachinesStore } = await import('./machines-store.ts');
       const onMachines = await openMachinesStore('head', config, streams, reaching);
@@ -217,6 +222,7 @@ const STORE_KINDS: { readonly [P in RegistryPlace as P['kind']]: StoreKind<P> } 
     },
   },
   file: {
+    reach: 'here',
     async open({ directory }) {
       for (const path of [directory, join(directory, 'records')]) checkTrusted(path);
       return { store: openFileStore(directory) };
@@ -230,6 +236,7 @@ const STORE_KINDS: { readonly [P in RegistryPlace as P['kind']]: StoreKind<P> } 
     },
   },
   ssh: {
+    reach: 'over ssh',
     async open(place, config, streams) {
       const [{ openRemoteStore }, { transportFor }] = await Promise.all([
         import('./install/remote-store.ts'),
@@ -241,6 +248,7 @@ const STORE_KINDS: { readonly [P in RegistryPlace as P['kind']]: StoreKind<P> } 
     controller: undefined,
   },
   etcd: {
+    reach: 'over the network',
     async open(place, config) {
       const { openEtcdStore } = await import('../store/etcd/store.ts');
       return { store: openEtcdStore({ ...config, ...place }) };
@@ -309,6 +317,6 @@ function controllerPart(place: RegistryPlace): ControllerPart<RegistryPlace> {
   throw new FleetError(
     'config',
     `fleetd cannot use a registry of another computer: ${formatRegistryPlace(place)}`,
-    { hint: 'Run it where the registry is, or keep the registry in etcd' },
+    { hint: 'Run it where the registry is, or keep the registry on the machines or in etcd' },
   );
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Machine, ProposedMachine } from '../../src/machine/machine.ts';
-import { addingMachines } from '../../src/registry/adding-machines.ts';
+import { addingMachines } from '../../src/registry/proposed-machines.ts';
 import { type Edit, type KnownMachine, UNKNOWN_MACHINE } from '../../src/registry/edit.ts';
 import { clusterMachines, type Inventory, inventoryDifferences } from '../../src/registry/inventory.ts';
 import { createRegistry, type Registry } from '../../src/registry/registry.ts';

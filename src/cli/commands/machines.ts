@@ -1,4 +1,4 @@
-import { type Command, printInfo } from '../command.ts';
+import { type Command, printAnswer, printInfo } from '../command.ts';
 import { EXIT } from '../exit-status.ts';
 import { DRY_RUN, OUTPUT } from '../options.ts';
 import { writeLines } from '../streams.ts';
@@ -84,8 +84,16 @@ const applyCommand: Command = {
     ['fleetctl machines apply web-1', 'store the section of one machine'],
   ],
   async run(call) {
-    const { apply } = await import('../machines/apply.ts');
-    return apply(call);
+    const [{ withPorts }, { applyMachines }, { appliedJson, appliedReport }] = await Promise.all([
+      import('../context.ts'),
+      import('../../operations/machine-changes.ts'),
+      import('../../output/inventory.ts'),
+    ]);
+    const dryRun = call.options.dryRun === true;
+    const options = { dryRun, onDifference: () => undefined };
+    const applied = await withPorts(call, (ports) => applyMachines(ports, call.arguments), options);
+    await printAnswer(call, appliedReport(applied, dryRun), () => appliedJson(applied), !dryRun);
+    return EXIT.done;
   },
 };
 

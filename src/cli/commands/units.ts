@@ -10,8 +10,9 @@ export const submitCommand: Command = {
   name: 'submit',
   arguments: '<unit...>',
   summary: 'Store unit files in the registry',
+  takesTemplates: true,
   description:
-    'Checks unit files and stores them. Units that are already in the registry stay unchanged, and local files that differ are reported. Machines are contacted only where --replace changes a unit that is on them.',
+    'Checks unit files and stores them. Units that are already in the registry stay unchanged, and local files that differ are reported. Machines are changed only where --replace gives a unit on them another text.',
   options: [REPLACE, NOW, ...ROLLOUT, VERBOSE, DRY_RUN, OUTPUT],
   examples: [
     ['fleetctl submit hello.service', 'store ./hello.service'],
@@ -133,6 +134,7 @@ export const destroyCommand: Command = {
   name: 'destroy',
   arguments: '<unit...>',
   summary: 'Stop units and remove them from the registry',
+  takesTemplates: true,
   description:
     'Stops units, waits until they have stopped, removes them from the machines and then from the registry.',
   options: [...LIMITS, DRY_RUN, OUTPUT],

@@ -15,8 +15,9 @@ export const catCommand: Command = {
   arguments: '<unit>',
   summary: 'Print the unit file from the registry',
   isReadOnly: true,
+  takesTemplates: true,
   description:
-    'Prints the unit file exactly as it was submitted; on a terminal, control characters are escaped. No machine is contacted.',
+    'Prints the unit file exactly as it was submitted; on a terminal, control characters are escaped. Only the registry is read.',
   options: [OUTPUT],
   examples: [
     ['fleetctl cat hello.service', 'print it'],
@@ -40,6 +41,7 @@ export const historyCommand: Command = {
   arguments: '<unit>',
   summary: 'List all versions of a unit file',
   isReadOnly: true,
+  takesTemplates: true,
   description: `Shows the newest version first. Destroyed units have a history too. Machines are contacted only if they may have reverted the newest version (Confirm=). ${fieldSentences(HISTORY)}`,
   options: listOptions(HISTORY),
   examples: [
@@ -87,6 +89,7 @@ export const rollbackCommand: Command = {
   name: 'rollback',
   arguments: '<unit>',
   summary: 'Restore an earlier version of a unit file',
+  takesTemplates: true,
   description:
     'Restores the last good version before the current one, or the one of --to, as a new entry of the history. A version is good if its last start succeeded. The machines are updated, and running units are restarted if their text changes. The instances of a template follow it. A second rollback goes back one version further.',
   options: [

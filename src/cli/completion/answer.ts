@@ -57,12 +57,12 @@ function sourcesOf(streams: Streams): Sources {
 
 /** The names in the registry; of one that is reached over SSH those that a command has read, undefined without any. */
 async function namesIn(config: Config, streams: Streams): Promise<KnownNames | undefined> {
-  const [{ isRemote, openRegistry }, { namesKept }, { clusterMachines }] = await Promise.all([
+  const [{ reachOf, openRegistry }, { namesKept }, { clusterMachines }] = await Promise.all([
     import('../registry.ts'),
     import('../known-names.ts'),
     import('../../registry/inventory.ts'),
   ]);
-  if (isRemote(config)) return namesKept(config, streams);
+  if (reachOf(config) === 'over ssh') return namesKept(config, streams);
   const { registry } = await openRegistry(config, streams);
   const proposed = config.machines.map(({ machine }) => machine);
   try {

@@ -129,19 +129,9 @@ async function operands(
 
 const SHELLS: ReadonlySet<string> = new Set(['bash', 'zsh', 'fish']);
 
-/** Commands about unit files, which accept templates. */
-const ABOUT_FILES: ReadonlySet<string> = new Set([
-  'submit',
-  'destroy',
-  'cat',
-  'history',
-  'rollback',
-  'verify',
-]);
-
-/** For other commands, the name of a template is the beginning of an instance. */
-function unitsFor({ name }: Command, units: readonly string[]): readonly Candidate[] {
-  if (ABOUT_FILES.has(name)) return units.map((word) => ({ word }));
+/** For commands that take no templates, the name of one is the beginning of an instance. */
+function unitsFor({ takesTemplates }: Command, units: readonly string[]): readonly Candidate[] {
+  if (takesTemplates === true) return units.map((word) => ({ word }));
   return units.map((unit) => ({ word: unit.replace(/^([^@]+@)\.[a-z]+$/, '$1') }));
 }
 

@@ -1,8 +1,25 @@
 import type { Machine, ProposedMachine } from '../machine/machine.ts';
 import { type Edit, type KnownMachine, UNKNOWN_MACHINE } from './edit.ts';
-import { effective, type Inventory } from './inventory.ts';
-import { type Registry, withWholeViews } from './registry.ts';
+import { effective, type Inventory, type InventoryDifference, inventoryDifferences } from './inventory.ts';
+import { type Registry, withReader, withWholeViews } from './registry.ts';
 import type { RegistryView } from './view.ts';
+
+/**
+ * The registry; the first view of all of it is compared with `proposed`, and `report` gets the differences. A command that
+ * reads only a part of the registry needs no machine.
+ */
+export function reportingDifferences(
+  registry: Registry,
+  proposed: readonly ProposedMachine[],
+  report: (difference: InventoryDifference) => void,
+): Registry {
+  let isCompared: boolean = false;
+  return withReader(registry, (view) => {
+    if (isCompared) return;
+    for (const difference of inventoryDifferences(view, proposed)) report(difference);
+    isCompared = true;
+  });
+}
 
 /** The registry, where each change also adds the machines that only `proposed` has. */
 export function addingMachines(registry: Registry, proposed: readonly ProposedMachine[]): Registry {

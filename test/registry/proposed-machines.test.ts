@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { reportingDifferences } from '../../src/cli/inventory-differences.ts';
 import { guarded } from '../../src/reconcile/guard.ts';
 import { UNKNOWN_MACHINE } from '../../src/registry/edit.ts';
+import { reportingDifferences } from '../../src/registry/proposed-machines.ts';
 import { createRegistry, previewRegistry } from '../../src/registry/registry.ts';
 import { Scene } from '../reconcile/scene.ts';
 import { NOW } from '../support/builders.ts';
