@@ -168,7 +168,7 @@ function locator(
     });
     return Promise.any(looks).catch(() => {
       throw new FleetError('machine-not-found', `Cannot find voter "${name}"`, {
-        hint: 'No machine of this fleet.conf that answers has its address',
+        hint: 'No machine of this fleet.conf that answers has its address: add it to fleet.conf, or write a new one with fleetctl join',
       });
     });
   };

@@ -127,7 +127,7 @@ function workingFolder(): string {
     return process.cwd();
   } catch (cause) {
     throw new FleetError('usage', `Cannot use the current folder: ${causeText(cause)}`, {
-      hint: 'It may have been removed: go to another one, such as with cd',
+      hint: 'It may have been removed: change to another one with cd',
       cause,
     });
   }

@@ -30,7 +30,7 @@ export function agreementOf(holdings: readonly Holding[]): Agreement {
   const own = inEra.filter(({ state, head }) =>
     votersOf(head.membership).some((voter) => voter.state === state),
   );
-  // Without a voter, one that was a voter, or will be one, still shows that there is a registry, and names its voters.
+  // If no voter has answered, a former or future one still shows that there is a registry, and names its voters.
   return agreedBy(own.length > 0 ? own : inEra);
 }
 

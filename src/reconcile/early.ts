@@ -50,7 +50,7 @@ function beginObservation(
   try {
     const session = driver.connect(machine);
     const observation = session.ask(observeQuery(request));
-    // The one who asks for it handles the error.
+    // The session that returns it handles the error.
     observation.catch(() => undefined);
     return { machine, session, request, observation };
   } catch (error) {

@@ -44,8 +44,8 @@ export type Ports = Policy & {
   /** The machines of fleet.conf. Those of the cluster follow from them and the registry: `clusterMachines`. */
   readonly machines: readonly ProposedMachine[];
   /**
-   * Machines are observed while the registry is read, because to read it takes as long. The units that a command names, which
-   * the observation covers; undefined if the registry is read without delay.
+   * The units that a command names. The machines are observed for them while the registry is read, because that takes as long;
+   * undefined if the registry is read without delay.
    */
   readonly early?: readonly string[] | undefined;
   /** Undefined unless the registry is on the machines. */

@@ -45,7 +45,7 @@ export function armOf({ steps }: Pick<UnitChange, 'steps'>): Arm | undefined {
 
 /**
  * The outcome of a change after its confirmation; other changes have it already. A unit that is up is confirmed over a new
- * login. So is one whose change has ended the connection, as that of a network may. One that did not come up is reverted at
+ * login, also if its change has ended the connection, as a change of the network does. One that did not come up is reverted at
  * once.
  */
 export async function confirmed(
@@ -96,7 +96,7 @@ async function overNewLogin(
     try {
       const result = await again(async (ask): Promise<RevertState> => {
         const settled = up === undefined ? await ask(settledQuery(request.unit, settleMs)) : undefined;
-        // A unit that is up again in another run has still to prove that it stays up.
+        // A unit that is up again in another run still has to prove that it stays up.
         if (settled !== undefined && !isUp(settled.state))
           cause = { code: 'not-up', state: settled.state, detail: '', journal: [] };
         if (settled?.isUp === true) up = settled.state;

@@ -49,7 +49,7 @@ describe('a process that fails', () => {
       status: 2,
       stdout: '',
       stderr:
-        'Error: Cannot use the current folder: no such file or directory\nhint: It may have been removed: go to another one, such as with cd\n',
+        'Error: Cannot use the current folder: no such file or directory\nhint: It may have been removed: change to another one with cd\n',
     });
   });
 

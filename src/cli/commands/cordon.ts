@@ -9,7 +9,7 @@ export const cordonCommand: Command = {
   arguments: '<machine...>',
   summary: 'Exclude machines from new placements',
   description:
-    'Units on the machines stay there and are managed as before. No machine is contacted. The registry keeps the cordon until "uncordon".',
+    'Units on the machines stay there and are managed as before. Nothing is changed on machines. The registry keeps the cordon until "uncordon".',
   options: [
     { flags: '--globals', description: 'also remove global units from the machines' },
     DRY_RUN,

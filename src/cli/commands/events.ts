@@ -10,7 +10,7 @@ export const eventsCommand: Command = {
   summary: 'Show decisions with their times, reasons and authors',
   isReadOnly: true,
   description:
-    'Shows changes of target states, placements and moves with their reasons, and machines that became unreachable or reachable; oldest first. The registry keeps the last 500 changes. No machine is contacted. Globs are accepted.',
+    'Shows changes of target states, placements and moves with their reasons, and machines that became unreachable or reachable; oldest first. Only the registry is read; it keeps the last 500 changes. Globs are accepted.',
   options: [
     { flags: '-f, --follow', description: 'follow new events until Ctrl-C' },
     { flags: '-n, --lines <n>', description: 'only the last n events' },

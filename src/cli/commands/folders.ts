@@ -11,7 +11,7 @@ export const diffCommand: Command = {
   summary: 'Show how a folder of unit files differs from the registry',
   isReadOnly: true,
   description:
-    'Prints unified diffs, for patch(1), between the texts of the registry and the unit files below the paths (the current folder by default). No machine is contacted. The exit status is 6 if there are differences, and 0 if there are none.',
+    'Prints unified diffs, for patch(1), between the texts of the registry and the unit files below the paths (the current folder by default). Only the registry is read. The exit status is 6 if there are differences, and 0 if there are none.',
   options: [OUTPUT],
   examples: [
     ['fleetctl diff units', 'all differences'],
@@ -52,7 +52,7 @@ export const exportCommand: Command = {
   summary: 'Write the unit files of the registry into a folder',
   isReadOnly: true,
   description:
-    'Writes the unit files of the registry, or of one set, into a new or empty folder, for which "fleetctl plan" finds no change. Target= is added to the [X-Fleet] section of a unit that is only loaded or inactive, and instances are links to their template. No machine is contacted.',
+    'Writes the unit files of the registry, or of one set, into a new or empty folder, for which "fleetctl plan" finds no change. Target= is added to the [X-Fleet] section of a unit that is only loaded or inactive, and instances are links to their template. Only the registry is read.',
   options: [{ flags: '--set <name>', description: 'only the units of this set' }],
   examples: [
     ['fleetctl export units', 'put a cluster under version control'],

@@ -12,7 +12,7 @@ const copyCommand: Command = {
   arguments: '<from> <to>',
   summary: 'Copy the registry to another store',
   description:
-    'A store is written as in the key "registry" of fleet.conf: machines, file:PATH, or etcd://HOST:PORT,HOST:PORT/PREFIX (etcds:// with TLS); the etcd_… keys of fleet.conf apply to both. The target must be empty (on machines: none has a registry), and the copy is read back and compared. Do not change the registry meanwhile. Units keep running. Afterwards, write the new store into every fleet.conf and move the old registry away.',
+    'A store is written like the value of "registry" in fleet.conf (`fleetctl help operators`); the etcd_… keys of fleet.conf apply to both. The target must be empty (on machines: none has a registry), and the copy is read back and compared. Do not change the registry meanwhile. Units keep running. Afterwards, write the new store into every fleet.conf and move the old registry away.',
   options: [],
   examples: [
     ['fleetctl registry copy file:registry machines', 'keep it on the machines, for every operator'],

@@ -87,10 +87,13 @@ async function linesOf(remote: RemoteProcess, marker: string, place: RemotePlace
   const listeners = { line: (_: string): void => undefined, end: (_: FleetError): void => undefined };
   const failure = (why: string): FleetError =>
     new FleetError('registry-unavailable', `Cannot reach the registry on "${place.host}": ${why}`, {
-      hint: `Is a controller installed there? Install it again: fleetctl controller install ${place.host}`,
+      hint: `If it has no working controller, install one: fleetctl controller install ${place.host}`,
     });
   const ended = remote.exit.then(
-    (exit) => failure(said.trim() === '' ? `it ended: ${JSON.stringify(exit)}` : quoted(said.trim())),
+    (exit) => {
+      const how = 'status' in exit ? `status ${exit.status}` : `signal ${exit.signal}`;
+      return failure(said.trim() === '' ? `it ended with ${how}` : quoted(said.trim()));
+    },
     (error) => (isFleetError(error) ? error : failure(String(error))),
   );
   await new Promise<void>((resolve, reject) => {

@@ -66,7 +66,7 @@ function placeOnHost(place: RegistryPlace, machine: string | undefined): Registr
     'config',
     `The registry is kept by a controller already: ${formatRegistryPlace(place)}`,
     {
-      hint: `To bring that up to date: fleetctl controller install ${place.host}`,
+      hint: `To update that controller: fleetctl controller install ${place.host}`,
     },
   );
 }
