@@ -23,7 +23,7 @@ type Class = { readonly heap: Load[]; readonly rejected: readonly Rejection[]; r
  * The role of each option in the classes. Units of a class have equal values of the keys, and do not set those marked
  * 'unset', because these depend on other units, records or leases. A 'free' option has no effect on the machine.
  */
-const OPTIONS = {
+const ROLES = {
   machineId: 'key',
   metadata: 'key',
   machineOf: 'unset',
@@ -41,8 +41,8 @@ const OPTIONS = {
   confirmMs: 'free',
 } as const satisfies Readonly<Record<keyof Placement, 'key' | 'unset' | 'free'>>;
 
-const fieldsOf = (part: 'key' | 'unset'): readonly (keyof Placement)[] =>
-  (Object.keys(OPTIONS) as (keyof Placement)[]).filter((field) => OPTIONS[field] === part);
+const fieldsOf = (role: 'key' | 'unset'): readonly (keyof Placement)[] =>
+  (Object.keys(ROLES) as (keyof Placement)[]).filter((field) => ROLES[field] === role);
 const KEYS = fieldsOf('key');
 const UNSET = fieldsOf('unset');
 

@@ -120,6 +120,8 @@ function guardFailure(change: UnitChange, { status, stderr: detail }: Section): 
   switch (status) {
     case 10:
       return { code: 'stale', token, seen: readNumber(detail, 'token') };
+    case 11:
+      return { code: 'foreign', path: detail };
     case 12: {
       const [alias = '', path = ''] = detail.split(' ');
       return { code: 'alias-taken', alias, path };
@@ -132,8 +134,6 @@ function guardFailure(change: UnitChange, { status, stderr: detail }: Section): 
       return { code: 'awaits-confirmation', leftMs: Math.max(0, Number(detail) || 0) * 10 };
     case 16:
       return { code: 'awaits-confirmation', leftMs: 0 };
-    case 11:
-      return { code: 'foreign', path: detail };
     default:
       return UNVERIFIED;
   }
