@@ -119,7 +119,7 @@ export function hasForeignSuffix(name: string): boolean {
 }
 
 /** True for a file name with the suffix of one of fleet's unit types. */
-export function isUnitSuffix(name: string): boolean {
+export function hasUnitSuffix(name: string): boolean {
   return (UNIT_TYPES as readonly string[]).includes(suffixOf(name));
 }
 

@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isFleetError } from '../../base/errors.ts';
 import type { ConfigFlags } from '../../config/settings.ts';
-import { UNIT_TYPES } from '../../unit/unit-name.ts';
+import { hasUnitSuffix } from '../../unit/unit-name.ts';
 import type { Command, CommandOption } from '../command.ts';
 import type { Streams } from '../streams.ts';
 import { namesOf, optionNamed, optionsOf, readTypedLine, type TypedLine, valueName } from './command-line.ts';
@@ -120,7 +120,7 @@ async function operands(
     kinds.includes('unit') ? unitsFor(command, await sources.units(line.flags)) : [],
     kinds.includes('machine') ? sources.machines(line.flags) : [],
     kinds.includes('file') || (kinds.includes('unit') && (takesFiles || isPath))
-      ? localFiles(typed, streams.cwd, isUnitFile)
+      ? localFiles(typed, streams.cwd, hasUnitSuffix)
       : [],
   ]);
   const once = new Map(found.flat().map((candidate) => [candidate.word, candidate]));
@@ -133,10 +133,6 @@ const SHELLS: ReadonlySet<string> = new Set(['bash', 'zsh', 'fish']);
 function unitsFor({ takesTemplates }: Command, units: readonly string[]): readonly Candidate[] {
   if (takesTemplates === true) return units.map((word) => ({ word }));
   return units.map((unit) => ({ word: unit.replace(/^([^@]+@)\.[a-z]+$/, '$1') }));
-}
-
-function isUnitFile(name: string): boolean {
-  return UNIT_TYPES.some((type) => name.endsWith(`.${type}`) && name.length > type.length + 1);
 }
 
 type Word = { readonly word: string };

@@ -2,7 +2,7 @@ import { lstat, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { causeText, FleetError, inQuotes } from '../../base/errors.ts';
 import { compareText } from '../../base/text.ts';
-import { isUnitSuffix, parseUnitName, type UnitName, unitNameProblem } from '../../unit/unit-name.ts';
+import { hasUnitSuffix, parseUnitName, type UnitName, unitNameProblem } from '../../unit/unit-name.ts';
 import { type LocalFile, readUnitText } from '../local-file.ts';
 import type { UnitProblem } from '../unit-result.ts';
 
@@ -93,7 +93,7 @@ async function readFolder(folder: string, cwd: string): Promise<Part> {
 async function readUnit(shown: string, cwd: string, regular?: string): Promise<Part> {
   const name = basename(shown);
   const path = resolve(cwd, shown);
-  if (!isUnitSuffix(name)) return skip(shown);
+  if (!hasUnitSuffix(name)) return skip(shown);
   if (unitNameProblem(name) !== undefined) {
     const message = `Cannot use file ${inQuotes(shown)}: ${unitNameProblem(name)}`;
     return { ...NOTHING, problems: [{ unit: name, error: new FleetError('unit-name', message) }] };
