@@ -166,7 +166,9 @@ export async function withStores<T>(
   const open = async (text: string): Promise<PlacedStore> => {
     const place = parseRegistryPlace(text, { directory: cwd, home });
     if (place === undefined) {
-      throw new FleetError('usage', `Not the address of a registry: "${text}"`, { hint: `Write ${EXPECTED_REGISTRY}` });
+      throw new FleetError('usage', `Not the address of a registry: "${text}"`, {
+        hint: `Write ${EXPECTED_REGISTRY}`,
+      });
     }
     checkEtcdSettings(place, config);
     const { store } = await openStore(place, config, streams);

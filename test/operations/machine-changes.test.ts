@@ -10,8 +10,8 @@ import { forgetMachine } from '../../src/operations/machine-membership.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { appliedReport, differenceLines } from '../../src/output/inventory.ts';
 import type { Ports } from '../../src/reconcile/ports.ts';
-import { addingMachines } from '../../src/registry/proposed-machines.ts';
 import { clusterMachines, inventoryDifferences } from '../../src/registry/inventory.ts';
+import { addingMachines } from '../../src/registry/proposed-machines.ts';
 import { idOf } from '../support/builders.ts';
 import { makeScene, type Scene, SLEEP } from './scene.ts';
 

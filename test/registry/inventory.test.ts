@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Machine, ProposedMachine } from '../../src/machine/machine.ts';
-import { addingMachines } from '../../src/registry/proposed-machines.ts';
 import { type Edit, type KnownMachine, UNKNOWN_MACHINE } from '../../src/registry/edit.ts';
 import { clusterMachines, type Inventory, inventoryDifferences } from '../../src/registry/inventory.ts';
+import { addingMachines } from '../../src/registry/proposed-machines.ts';
 import { createRegistry, type Registry } from '../../src/registry/registry.ts';
 import type { RegistryView } from '../../src/registry/view.ts';
 import { desiredUnit, idOf, NOW } from '../support/builders.ts';
