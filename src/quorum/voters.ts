@@ -9,7 +9,7 @@ import { Progress } from './progress.ts';
 import type { Acceptors, Proposal, Stored } from './register.ts';
 
 /** The longest wait of a machine for a change, in s. */
-export const WAIT_SECONDS = 20;
+export const WAIT_SECONDS = 60;
 
 /** A value for the voter with a state. */
 type Proposed = {

@@ -32,7 +32,7 @@ step() {
 }
 
 # leave: releases the locks
-leave() { exec 8>&- 9>&-; }
+leave() { exec 7>&- 8>&- 9>&-; }
 
 # absent TOOL...: the tools that are not installed
 absent() { for tool; do command -v "$tool" >/dev/null || printf '%s\n' "$tool"; done; }
@@ -71,13 +71,18 @@ read_lease() {
 }
 # version_of PROGRAM: sets $version to that of a program of systemd
 version_of() { version=$("$1" --version) && version=${version#systemd } && version=${version%%[!0-9]*}; }
-# vitals: load, memory, and the version of systemd, which takes a process
+# recent_version: sets $version to that of systemd, which takes processes, so it may be two minutes old
+recent_version() {
+  clock
+  [ "$now" -lt "${version_due:-0}" ] || { version_of systemctl && version_due=$((now + 12000)); }
+}
+# vitals: load, memory, and $version
 vitals() {
   read -r one five fifteen rest </proc/loadavg && echo "load $one $five $fifteen"
   # MemTotal, MemFree and, since Linux 3.14, MemAvailable are the first lines, in KiB.
   { read -r key total rest && read -r key rest && read -r key available rest; } </proc/meminfo &&
     [ "$key" = MemAvailable: ] && echo "memory $total $available"
-  version_of systemctl && echo "systemd $version"
+  echo "systemd $version"
 }
 # each COMMAND FILE...: runs it on the files that exist. It fails if a file cannot be read, unless another fleet process has
 # removed the file in the meantime
@@ -97,10 +102,11 @@ records() {
   [ $# -gt 0 ] || { [ ! -e "$L/units" ] || ls -A -- "$L/units" >/dev/null; return; }
   cd "$L/units" && each cat "$@"
 }
-# recorded UNIT...: the units whose records still exist, which tells damaged records from removed ones
+# recorded UNIT...: the units whose records still exist, which tells damaged records from removed ones, in a section
 recorded() {
   for unit; do shift; [ ! -e "$L/units/$unit" ] || set -- "$@" "$unit"; done
-  printf '%s ' "$@"
+  out="$*"
+  frame recorded 0 "${#out}" "$out"
 }
 # added UNIT...: the records that were added since those in $known were read. Without them, a unit that another fleet process
 # has just installed would count as foreign
@@ -157,7 +163,16 @@ DefaultDependencies=no
 Conflicts=shutdown.target
 Before=shutdown.target'
 # boots: fleet.target has that text
-boots() { [ -f fleet.target ] && [ "$(cat fleet.target 2>/dev/null)" = "$boot_text" ]; }
+boots() {
+  [ -f fleet.target ] || return
+  text=
+  while IFS= read -r line || [ "$line" ]; do
+    text="$text$line
+"
+  done <fleet.target
+  [ "$text" = "$boot_text
+" ]
+}
 # links: through which units pull other units in. Links of fleet.target count only if it has its text, because nothing starts it otherwise.
 links() {
   cd "$D" || return

@@ -80,7 +80,7 @@ type Part = readonly [script: string, section?: string, content?: string];
 
 /**
  * The parts of an observation, in their order. With `names`, `units` always runs, so that an unresponsive systemd is
- * detected. Digests take a read of every unit file, and vitals a process.
+ * detected. Digests take a read of every unit file.
  */
 function partsOf(request: ObserveRequest): readonly Part[] {
   const { names, digests, backup = false, vitals = false, token = false, shown, withinMs } = request;
@@ -90,14 +90,14 @@ function partsOf(request: ObserveRequest): readonly Part[] {
   return [
     ...when(withinMs !== undefined, [`S=${Math.ceil((withinMs ?? 0) / 1000) + 1}`]),
     [`section facts facts ${digests ? 'clock' : "''"}`],
-    ...when(vitals, ['section vitals vitals']),
+    ...when(vitals, ['recent_version </dev/null'], ['section vitals vitals']),
     ['set --'],
     // Without records the pattern stays as it is.
     ['[ ! -d "$L/units" ] || { cd "$L/units" && set -- *; [ "$*" != "*" ] || [ -e "$1" ] || set --; }'],
     ['section records records "$@"', 'records', RECORDS],
     // Left out where no unit has Confirm=.
     ['[ ! -d "$L/confirm" ] || section confirm each cat "$L"/confirm/*/armed "$L"/confirm/*/reverted'],
-    ['section recorded recorded "$@"', 'recorded', RECORDS],
+    ['recorded "$@"', 'recorded', RECORDS],
     ...when(backup, ['section texts texts "$@"', 'texts', 'its unit files']),
     ...when(backup || token, ['section tokens tokens', 'tokens', 'the tokens it has seen']),
     ['known=" $* "'],

@@ -1,10 +1,12 @@
 # A register: what this machine stores as a voter, in $L/registry. It is a file with a line each for the format, the state, the
 # file itself, the promised ballot, the accepted ballot, the value, and the SHA-256 of these. A ballot is two numbers.
 
-# lock_register NAME: until the script ends. Sets $N to its file and $C to the folder of its contents
+# name_register NAME: sets $B to the folder of registers, $N to the file of this one and $C to the folder of its contents
+name_register() { B=$L/registry N=$L/registry/$1.register C=$L/registry/$1.contents; }
+# lock_register NAME: until the script ends
 lock_register() {
   written=
-  B=$L/registry N=$L/registry/$1.register C=$L/registry/$1.contents
+  name_register "$1"
   [ -d "$C" ] || (umask 077 && mkdir -p "$C") || return
   [ -O "$B" ] || { echo "$B belongs to another user" >&2; return 1; }
   [ -e "$B/lock" ] || (umask 077 && : >>"$B/lock") || return
@@ -27,13 +29,13 @@ read_register() {
   [ "$file" = "${about#* }" ] || return 6
 }
 register_text() { printf 'fleet-register 1\n%s\n%s\n%s\n%s\n%s\n' "$@"; }
-# write_register: it is durable afterwards, and every reader finds the old one or the new one. A copy of the file, as a
-# backup makes it, has another inode number or time of birth.
+new_text() { register_text "$state" "$file" "$promised" "$accepted" "$value"; }
+# write_register [FILE]...: it is durable afterwards, with all contents, and every reader finds the old one or the new one. Then these files
+# are removed. A copy of the register, as a backup makes it, has another inode number or time of birth.
 write_register() {
   { [ ! -e "$N.new" ] || rm -rf "$N.new"; } && file=$(umask 077 && : >"$N.new" && stat -c '%i %W' "$N.new") || return 1
-  set -- "$state" "$file" "$promised" "$accepted" "$value"
-  { register_text "$@" && register_text "$@" | sha256sum; } 2>/dev/null >"$N.new" || { register_text "$@" | failed_write "$N.new"; return; }
-  sync "$N.new" && true >"$N.unsynced" && mv -f "$N.new" "$N" && sync "$B" && rm -f "$N.unsynced" && written=1
+  { new_text && new_text | sha256sum; } 2>/dev/null >"$N.new" || { new_text | failed_write "$N.new"; return; }
+  sync "$C" "$N.new" && true >"$N.unsynced" && mv -f "$N.new" "$N" && sync "$B" && rm -f "$N.unsynced" "$@" && written=1
 }
 # failed_write FILE: fails, after an attempt to store its input whose error names the cause. A shell reports a full disk as an "I/O error"
 failed_write() { cat >"$1" && echo "cannot write $1" >&2; return 1; }
@@ -96,21 +98,23 @@ store_value() {
   promised="$((${2% *} + 1)) ${2#* }" accepted=$2 value=$3
   shift 3
   for hash; do [ -f "$C/$hash" ] || return 0; done
-  sync "$C" && write_register || return 1
+  named=" $* "
+  set --
   for file in "$C"/*; do
-    case " $* " in *" ${file##*/} "*) ;; *) rm -f "$file" ;; esac
+    case "$named" in *" ${file##*/} "*) continue ;; esac
+    [ ! -f "$file" ] || set -- "$@" "$file"
   done
+  write_register "$@"
 }
 # store HASH TEXT: contents, TEXT for printf %b
 store() {
   [ ! -f "$C/$1" ] || return 0
-  (umask 077 && printf %b "$2" >"$C/$1.new") 2>/dev/null || { printf %b "$2" | failed_write "$C/$1.new"; return; }
-  sum=$(sha256sum <"$C/$1.new") && [ "${sum%% *}" = "$1" ] &&
-    sync "$C/$1.new" && mv -f "$C/$1.new" "$C/$1"
+  sum=$({ umask 077 && printf %b "$2" >"$C/$1.new" && sha256sum <"$C/$1.new"; } 2>/dev/null) ||
+    { printf %b "$2" | failed_write "$C/$1.new"; return; }
+  [ "${sum%% *}" = "$1" ] && sync "$C/$1.new" && mv -f "$C/$1.new" "$C/$1"
 }
 # wait_register BALLOT SECONDS: until another ballot than this one is accepted. It needs no lock, and no CPU time where tail uses inotify(7)
 wait_register() {
-  exec 7>&-
   { timeout "$2" tail -n 1 -F -- "$N" 2>/dev/null & echo $!; wait; } | {
     read -r follower
     # Each line that tail prints is a reason to look again. The first one is there when it has begun to follow the file.

@@ -28,11 +28,11 @@ export function registerQuery(request: VoterRequest): Query<VoterAnswer, 'regist
     script:
       withoutComments(registerShell) +
       complete('register', [
+        ...waitLines(request),
         `step lock lock_register ${quote(register)} || return`,
-        ...actionLines(request),
+        ...actionLines(action),
         'section registered registered',
         ...(unlessKnown === undefined ? [] : [`texts ${unlessKnown.map(quote).join(' ')}`]),
-        'exec 7>&-',
       ]),
     read: (sections, { name }) => readAnswer(sections, name),
   };
@@ -46,17 +46,19 @@ function deadlineOf({ action, unlessKnown }: VoterRequest): number {
   return isLarge ? 3 * DEADLINE_MS : DEADLINE_MS;
 }
 
-function actionLines({ register, action }: VoterRequest): readonly string[] {
-  if (action.kind === 'read') return [];
+function waitLines({ register, action }: VoterRequest): readonly string[] {
+  if (action.kind !== 'wait') return [];
+  const { round, proposer } = action.accepted;
+  return [
+    `name_register ${quote(register)}`,
+    `step wait wait_register '${round} ${proposer}' ${WAIT_SECONDS}`,
+  ];
+}
+
+function actionLines(action: VoterRequest['action']): readonly string[] {
+  if (action.kind === 'read' || action.kind === 'wait') return [];
   // A register that cannot be written can still be read.
   if (action.kind === 'reserve') return [`step change reserve ${action.proposer}`];
-  if (action.kind === 'wait') {
-    const { round, proposer } = action.accepted;
-    return [
-      `step wait wait_register '${round} ${proposer}' ${WAIT_SECONDS}`,
-      `step lock lock_register ${quote(register)} || return`,
-    ];
-  }
   if (action.kind === 'create')
     return [`step change create_register ${quote(action.unless ?? '')} || return`];
   const words = `${quote(action.state)} '${action.ballot.round} ${action.ballot.proposer}'`;

@@ -3,8 +3,8 @@ import { Fleetd } from './fleetd.js';
 import { limit, worst } from './report.js';
 import { pause, run } from './run.js';
 
-/** Whole periods of the waits for a change (20 s) and of the observations (10 s). */
-const IDLE_MS = 40_000;
+/** A whole period of the waits for a change (60 s), and several of the observations (10 s). */
+const IDLE_MS = 60_000;
 /** The time in which a fleetd that was just started comes to rest, and does so after a change, in ms. */
 const REST_MS = 10_000;
 const QUIET_MS = 3_000;
@@ -19,7 +19,7 @@ const WAYS = [
 
 /**
  * What a fleetd that has nothing to do costs each voter of a registry on the machines, and the time from the end of a command to the
- * log line about its change. A round is 40 s without work and two changes; the machines are measured without fleetd once before.
+ * log line about its change. A round is a minute without work and two changes; the machines are measured without fleetd once before.
  */
 export async function voters({ fleet, cluster, machines }, rounds) {
   const results = [
