@@ -31,11 +31,13 @@ const TROUBLE = 3;
 /** How many units a trouble names. */
 const NAMED = 3;
 
-/** How many outcomes are remembered. */
-const MOST_OUTCOMES = 10_000;
+/** How many decisions and outcomes are remembered. */
+const MOST_REMEMBERED = 10_000;
 
 /** How many passes run at once, each for other units. */
 const MOST = 8;
+
+type EventOf<K extends ControllerEvent['kind']> = Extract<ControllerEvent, { kind: K }>;
 
 type Running = { readonly units: ReadonlySet<string>; readonly isCommand: boolean };
 
@@ -53,8 +55,8 @@ export class Passes {
   readonly #broken = new Map<string, { readonly error: FleetError; readonly times: number }>();
   readonly #running = new Map<Promise<void>, Running>();
   readonly #holds = new Set<Hold>();
-  /** The last outcome of each unit on each machine. */
-  readonly #outcomes = new Map<string, string>();
+  /** The last outcome of each unit on each machine, and the last decision about each unit that has failed. */
+  readonly #last = new Map<string, string>();
 
   constructor(options: PassesOptions) {
     this.#options = options;
@@ -210,20 +212,34 @@ export class Passes {
     await Promise.all([...machines].map((name) => this.#options.watches.get(name)?.observe()));
   }
 
-  /** Marks a repeated outcome. A machine that forges records causes the same one in every pass. */
+  /**
+   * Marks a repeated outcome or decision. A machine that forges records causes the same one in every pass, and so does a
+   * move that fails.
+   */
   #emit(event: ControllerEvent): void {
-    if (event.kind !== 'outcome') {
-      this.#options.emit(event);
-      return;
-    }
-    const { unit, machine, state, failure } = event;
-    const key = `${machine} ${unit}`;
-    const outcome = JSON.stringify([state?.active, state?.sub, failure]);
-    // An outcome with a state is always new, because the unit was started again.
-    const again = this.#outcomes.get(key) === outcome && state === undefined;
-    if (this.#outcomes.size >= MOST_OUTCOMES) this.#outcomes.clear();
-    this.#outcomes.set(key, outcome);
+    const again =
+      (event.kind === 'outcome' && this.#isRepeated(event)) ||
+      (event.kind === 'decided' && this.#isDecidedAgain(event));
     this.#options.emit(again ? { ...event, again } : event);
+  }
+
+  #isRepeated({ unit, machine, state, failure }: EventOf<'outcome'>): boolean {
+    const again = this.#remember(`${machine} ${unit}`, [state?.active, state?.sub, failure]);
+    // An outcome with a state is always new, because the unit was started again.
+    return again && state === undefined;
+  }
+
+  #isDecidedAgain({ unit, decision, from, to, because }: EventOf<'decided'>): boolean {
+    return this.#remember(unit, [decision, from?.id, to?.id, because?.code]);
+  }
+
+  /** Whether the last value under the key was the same. */
+  #remember(key: string, value: readonly unknown[]): boolean {
+    const text = JSON.stringify(value);
+    const isSame = this.#last.get(key) === text;
+    if (this.#last.size >= MOST_REMEMBERED) this.#last.clear();
+    this.#last.set(key, text);
+    return isSame;
   }
 
   /** Resets the wait of units that succeeded, and extends that of units that failed. */
@@ -242,8 +258,12 @@ export class Passes {
         continue;
       }
       const token = snapshot.units.find((unit) => unit.name === name)?.token ?? snapshot.revision;
-      if (failed.has(name)) this.#backoff.failed(name, token, now);
-      else this.#backoff.succeeded(name);
+      if (failed.has(name)) {
+        this.#backoff.failed(name, token, now);
+        continue;
+      }
+      this.#backoff.succeeded(name);
+      this.#last.delete(name);
     }
   }
 }

@@ -57,7 +57,7 @@ const warning = row('warning');
 const error = row('error');
 
 const ROWS: { readonly [K in ControllerEvent['kind']]?: (event: Of<K>) => Row | undefined } = {
-  decided: decidedRow,
+  decided: (event) => (event.again ? undefined : decidedRow(event)),
   outcome: (event) => (event.again ? undefined : outcomeRow(event)),
   leads: () => info('this controller leads'),
   'stands-by': () => info('this controller stands by'),

@@ -45,9 +45,10 @@ export type PassEvent =
   | ({ readonly kind: 'voters' } & VoterChange)
   | { readonly kind: 'pass-done'; readonly failures: number; readonly ms: number };
 
-/** A stored decision that changes the assignment of a unit. */
+/** A stored decision that changes the assignment of a unit. `again`: the same move as the last one, which has failed. */
 type DecidedEvent = {
   readonly kind: 'decided';
+  readonly again?: boolean;
   readonly unit: string;
   readonly decision: 'place' | 'move' | 'release';
   readonly from: Place | undefined;

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import { logEntry } from '../../src/output/log.ts';
+import { WRITE_FAILED } from '../reconcile/scene.ts';
 import { desiredUnit, idOf } from '../support/builders.ts';
 import { AWAY, House, TTL_MS } from './support.ts';
 
@@ -43,6 +44,30 @@ describe('a controller', () => {
     house.fakes.of('m1').unreachable = undefined;
     await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m2']), soon);
     expect(house.kinds()).toEqual(expect.arrayContaining(['machine-lost', 'machine-back']));
+  });
+
+  it('says once that a unit moves while its move fails', async () => {
+    const house = new House(['m1', 'm2']);
+    await house.want('launched', 'MachineMetadata=name=m1', 'a.service');
+    await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
+    const other = house.fakes.of('m2');
+    const { change } = other;
+    other.change = (changes) =>
+      changes.map(({ unit }) => ({ unit, machine: 'm2', state: undefined, failure: WRITE_FAILED }));
+    const moves = (): readonly (readonly [string | undefined, boolean])[] =>
+      house.events.flatMap((event) =>
+        event.kind === 'decided' && event.decision === 'move'
+          ? [[event.because?.code, event.again === true]]
+          : [],
+      );
+    await house.want('launched', 'MachineMetadata=name=m2', 'a.service');
+    await vi.waitFor(() => expect(moves().length).toBeGreaterThan(1), soon);
+    expect(moves().slice(0, 2)).toEqual([
+      ['machine-metadata', false],
+      ['machine-metadata', true],
+    ]);
+    other.change = change;
+    await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m2']), soon);
   });
 
   it('gives a global unit to a machine that comes', async () => {
