@@ -3,7 +3,7 @@ import type { CordonResult, DrainResult } from '../operations/drain.ts';
 import type { Accepted } from '../operations/machine-membership.ts';
 import { quote } from '../ssh/shell.ts';
 import { machineTitle } from './format.ts';
-import { machineJson } from './json.ts';
+import { confirmationsJson, machineJson } from './json.ts';
 import { failedJson } from './pass.ts';
 import { heldLines, planLines, type ReportLines } from './report.ts';
 import { requestFailures } from './request-failures.ts';
@@ -115,12 +115,13 @@ export function drainPreview(result: DrainResult): ReportLines {
   };
 }
 
-/** `{ "machine": …, "moves": […], "left": […], "failures": […] }`, see src/manual/json.md. */
+/** `{ "machine": …, "moves": […], "left": […], "failures": […], "held": […] }`, see src/manual/json.md. */
 export function drainJson(result: DrainResult): object {
   return {
     machine: machineJson(result.machine),
     moves: result.moves.map(({ unit, from, to }) => ({ unit, from: machineJson(from), to: machineJson(to) })),
     left: result.left,
     failures: failedJson(result.results),
+    ...confirmationsJson(result),
   };
 }

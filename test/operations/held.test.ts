@@ -8,7 +8,7 @@ import { start } from '../../src/operations/set-target-state.ts';
 import type { RequestResult } from '../../src/operations/unit-result.ts';
 import { history } from '../../src/operations/unit-texts.ts';
 import { resultOf } from '../../src/output/listings.ts';
-import { drainReport } from '../../src/output/machines.ts';
+import { drainJson, drainReport } from '../../src/output/machines.ts';
 import { UNKNOWN_MACHINE } from '../../src/registry/edit.ts';
 import { idOf, NOW, systemdState } from '../support/builders.ts';
 import { FALSE, makeScene, outcome, type Scene, SLEEP } from './scene.ts';
@@ -261,6 +261,9 @@ describe('a held unit on a machine that it does not fit any more', () => {
     expect(out).toHaveLength(2);
     expect(err).toEqual([expect.stringMatching(/^Warning: Unit "web.service" is held: text/)]);
     expect(outcome(result)).toEqual([`${UNIT}: launched ${to}`]);
+    expect(drainJson(result)).toMatchObject({
+      held: [{ unit: UNIT, reason: expect.stringContaining('failed on') }],
+    });
   });
 
   it('moves once if a machine fits its older text', async () => {
