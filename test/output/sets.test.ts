@@ -74,9 +74,13 @@ describe('a change', () => {
         steps: [steps('m1', 'record', 'start')],
       },
     ],
+    ['starts on m1: it is not running', { kind: 'started', steps: [steps('m1', 'record', 'start')] }],
     [
-      'starts on m1: it is not running, or stops with another unit',
-      { kind: 'started', steps: [steps('m1', 'record', 'start')] },
+      'starts on m1, m2: it is not running, or stops with db.service',
+      {
+        kind: 'started',
+        steps: [steps('m1', 'start'), { ...steps('m2', 'start'), stopsWith: 'db.service' }],
+      },
     ],
     [
       'is repaired on m1: its file, links or record differ',

@@ -1,9 +1,11 @@
 import { compareText } from '../../base/text.ts';
+import { allTiedTo } from '../../cluster/dependencies.ts';
 import type { Reason, Rejection } from '../../cluster/reason.ts';
 import { type ClusterSnapshot, type DesiredUnit, machineNameOf, observedOn } from '../../cluster/snapshot.ts';
-import type { TargetState } from '../../cluster/unit-state.ts';
+import { isRunning, type TargetState } from '../../cluster/unit-state.ts';
 import { classify } from '../../plan/classify.ts';
-import type { Step } from '../../plan/step.ts';
+import { hasStep, type Step } from '../../plan/step.ts';
+import { tiesBetween } from '../../plan/ties.ts';
 import type { ReconcileReport } from '../../reconcile/pass.ts';
 import type { RegistryView } from '../../registry/view.ts';
 import { type Decision, machinesOf } from '../../schedule/decision.ts';
@@ -59,6 +61,8 @@ export type UnitSteps = {
   readonly machine: string;
   readonly steps: readonly Step['kind'][];
   readonly obstacle: string | undefined;
+  /** The unit whose stop also stops it, so that it is started again. */
+  readonly stopsWith?: string;
 };
 
 /** The parts of a plan: the registry before and after its edits, and the report of a pass that was only previewed. */
@@ -195,9 +199,12 @@ function isOlder(
 }
 
 /** Unit → its steps on each machine. */
-function stepsByUnit({ plans }: ReconcileReport): ReadonlyMap<string, readonly UnitSteps[]> {
+function stepsByUnit({ plans, snapshot }: ReconcileReport): ReadonlyMap<string, readonly UnitSteps[]> {
   const steps = new Map<string, Map<string, UnitSteps>>();
+  const stopped = new Map<string, readonly string[]>();
   for (const { machine, changes } of plans) {
+    const stops = changes.filter((change) => hasStep(change, 'stop')).map(({ unit }) => unit);
+    stopped.set(machine, [...(stopped.get(machine) ?? []), ...stops]);
     for (const { unit, steps: own, obstacle } of changes) {
       const here = steps.get(unit) ?? new Map<string, UnitSteps>();
       const earlier = here.get(machine)?.steps ?? [];
@@ -205,7 +212,18 @@ function stepsByUnit({ plans }: ReconcileReport): ReadonlyMap<string, readonly U
       steps.set(unit, here.set(machine, { machine, steps: kinds, obstacle: obstacle?.code }));
     }
   }
-  const sorted = (each: Map<string, UnitSteps>): readonly UnitSteps[] =>
-    [...each.values()].toSorted((a, b) => compareText(a.machine, b.machine));
-  return new Map([...steps].map(([unit, each]) => [unit, sorted(each)]));
+  const { stops } = tiesBetween(snapshot);
+  const withStop = (unit: string, each: UnitSteps): UnitSteps => {
+    if (!each.steps.includes('start') || each.steps.includes('stop')) return each;
+    const view = snapshot.machines.find(({ machine }) => machine.name === each.machine);
+    const observed = view && observedOn(view, unit);
+    if (observed === undefined || !isRunning(observed.state)) return each;
+    const stopsWith = stopped.get(each.machine)?.find((name) => allTiedTo([name], stops).has(unit));
+    return stopsWith === undefined ? each : { ...each, stopsWith };
+  };
+  const sorted = (unit: string, each: Map<string, UnitSteps>): readonly UnitSteps[] =>
+    [...each.values()]
+      .map((here) => withStop(unit, here))
+      .toSorted((a, b) => compareText(a.machine, b.machine));
+  return new Map([...steps].map(([unit, each]) => [unit, sorted(unit, each)]));
 }

@@ -46,7 +46,7 @@ export type SetEdits = {
 /** The edits for a folder and one view of the registry. Pure. */
 export function editsOf(wanted: WantedSet, view: RegistryView, options: SetOptions): SetEdits {
   const { draft, changed } = draftFor(wanted, view, options);
-  const { units, held } = withoutFailed(changed, view, options);
+  const { units, held } = withoutFailed(changed, view, wanted.folder, options);
   const after = new Map(units.map((unit) => [unit.name, unit]));
   const joined: string[] = [];
   for (const name of draft.names) {
@@ -89,30 +89,47 @@ export function editsOf(wanted: WantedSet, view: RegistryView, options: SetOptio
 function withoutFailed(
   changed: readonly DesiredUnit[],
   view: RegistryView,
+  folder: string,
   { retry }: SetOptions,
 ): { readonly units: readonly DesiredUnit[]; readonly held: readonly UnitProblem[] } {
-  const textOf = ({ name, digest }: DesiredUnit): string =>
-    `${templateOf(parseUnitName(name))?.text ?? name} ${digest}`;
-  const failed = changed.flatMap((unit) => {
-    const known = view.units.get(unit.name);
-    const held = heldText(view, unit);
-    if (retry === true || held === undefined || known === undefined || known.digest === unit.digest)
-      return [];
-    if (differOnlyInFolderOptions(known.text, unit.text)) return [];
-    return [{ unit, known, on: held.machines.map(({ name }) => name).join(', ') }];
-  });
-  const texts = new Set(failed.map(({ unit }) => textOf(unit)));
+  const failed = retry === true ? new Map<string, ReadonlySet<string>>() : failedTexts(changed, view);
   const units = changed.flatMap((unit): readonly DesiredUnit[] => {
-    if (!texts.has(textOf(unit))) return [unit];
+    if (!failed.has(keyOf(unit))) return [unit];
     const known = view.units.get(unit.name);
     return known === undefined || known.target === unit.target ? [] : [{ ...known, target: unit.target }];
   });
-  const held = failed.map(({ unit, known, on }): UnitProblem => {
-    const message = `Cannot apply unit "${unit.name}": held: text ${unit.hash.slice(0, 7)} failed on ${on}; it keeps text ${known.hash.slice(0, 7)}`;
-    const hint = 'Correct its file; or try this text again: add --retry to the command';
-    return { unit: unit.name, error: new FleetError('contradiction', message, { hint }) };
+  const held = changed.flatMap((unit): readonly UnitProblem[] => {
+    const machines = failed.get(keyOf(unit));
+    const known = view.units.get(unit.name);
+    if (machines === undefined || known?.digest === unit.digest || isTemplate(parseUnitName(unit.name)))
+      return [];
+    const rest = known === undefined ? 'it is not stored' : `it keeps text ${known.hash.slice(0, 7)}`;
+    const message = `Cannot apply unit "${unit.name}": held: text ${unit.hash.slice(0, 7)} failed on ${[...machines].join(', ')}; ${rest}`;
+    const hint = `Correct its file; or try this text again: fleetctl apply --retry ${folder}`;
+    return [{ unit: unit.name, error: new FleetError('contradiction', message, { hint }) }];
   });
   return { units, held };
+}
+
+/** Text of a unit, or of a template and its instances → the machines on which it has failed before. */
+function failedTexts(
+  changed: readonly DesiredUnit[],
+  view: RegistryView,
+): ReadonlyMap<string, ReadonlySet<string>> {
+  const failed = new Map<string, ReadonlySet<string>>();
+  for (const unit of changed) {
+    const known = view.units.get(unit.name);
+    const held = heldText(view, unit);
+    if (held === undefined || known === undefined || known.digest === unit.digest) continue;
+    if (differOnlyInFolderOptions(known.text, unit.text)) continue;
+    const names = held.machines.map(({ name }) => name);
+    failed.set(keyOf(unit), new Set([...(failed.get(keyOf(unit)) ?? []), ...names]));
+  }
+  return failed;
+}
+
+function keyOf({ name, digest }: DesiredUnit): string {
+  return `${templateOf(parseUnitName(name))?.text ?? name} ${digest}`;
 }
 
 type Drafted = { readonly draft: ReturnType<typeof draftOf>; readonly changed: readonly DesiredUnit[] };

@@ -18,6 +18,8 @@ export type FolderFile = {
 
 /** The unit files below some paths. */
 export type UnitFolder = {
+  /** As the user gave them. */
+  readonly paths: readonly string[];
   /** The name of the folder; undefined for several paths, and for a file. */
   readonly name: string | undefined;
   readonly files: readonly FolderFile[];
@@ -38,6 +40,7 @@ export async function readUnitFolder(paths: readonly string[], cwd: string): Pro
   const parts = await Promise.all(roots.map((path) => readPath(path, cwd)));
   const isFolder = parts.length === 1 && parts.every((part) => part.isFolder);
   return {
+    paths: roots,
     name: isFolder ? basename(resolve(cwd, ...roots)) : undefined,
     files: parts.flatMap(({ files }) => files),
     skipped: parts.flatMap(({ skipped }) => skipped),
@@ -45,7 +48,7 @@ export async function readUnitFolder(paths: readonly string[], cwd: string): Pro
   };
 }
 
-type Part = Omit<UnitFolder, 'name'>;
+type Part = Omit<UnitFolder, 'name' | 'paths'>;
 
 const NOTHING: Part = { files: [], skipped: [], problems: [] };
 

@@ -2,6 +2,7 @@ import { FleetError, inQuotes, isFleetError } from '../../base/errors.ts';
 import { compareText } from '../../base/text.ts';
 import type { TargetState } from '../../cluster/unit-state.ts';
 import { SET_NAME } from '../../registry/documents.ts';
+import { quote } from '../../ssh/shell.ts';
 import { type Placement, parsePlacement } from '../../unit/placement.ts';
 import { parseUnitFile } from '../../unit/unit-file.ts';
 import { isTemplate, parseUnitName, templateOf } from '../../unit/unit-name.ts';
@@ -21,6 +22,8 @@ export type WantedUnit = {
 /** The units that a folder wants, by name. */
 export type WantedSet = {
   readonly name: string;
+  /** The arguments of a command that name it, for hints: `--set web units`. */
+  readonly folder: string;
   readonly units: ReadonlyMap<string, WantedUnit>;
   readonly skipped: readonly string[];
   /** Files that cannot be used; with any, nothing is applied. */
@@ -60,7 +63,9 @@ export function wantedSet(folder: UnitFolder, set: string | undefined): WantedSe
     const target = (placements.get(name) ?? placements.get(templateNameOf(name) ?? ''))?.target;
     if (unit !== undefined) units.set(name, { ...unit, target });
   }
-  return { name: setName(folder, set), units, skipped: folder.skipped, problems };
+  const name = setName(folder, set);
+  const words = [...(set === undefined ? [] : ['--set', set]), ...folder.paths];
+  return { name, folder: words.map(quote).join(' '), units, skipped: folder.skipped, problems };
 }
 
 function instancesOf(

@@ -34,16 +34,25 @@ function plainText(change: PlannedUnit): string {
   if (kind === 'new') return placeText(change);
   if (kind === 'moved') return `moves from ${change.from} to ${change.machines.join(', ')}`;
   if (kind === 'changed') return parts(change).join(', ');
-  return `${effects(change).join(', ') || `is repaired on ${machinesWith(change, (steps) => steps.length > 0)}`}${WHY[kind]}`;
+  const what =
+    effects(change).join(', ') || `is repaired on ${machinesWith(change, (steps) => steps.length > 0)}`;
+  return `${what}: ${kind === 'started' ? startText(change) : WHY[kind]}`;
 }
 
 /** Why a unit without a new text changes. */
-const WHY: Readonly<Record<Exclude<ChangeKind, 'removed' | 'new' | 'moved' | 'changed'>, string>> = {
-  restarted: ': its file there differs',
-  started: ': it is not running, or stops with another unit',
-  stopped: ': it is only loaded',
-  repaired: ': its file, links or record differ',
+const WHY: Readonly<Record<'restarted' | 'stopped' | 'repaired', string>> = {
+  restarted: 'its file there differs',
+  stopped: 'it is only loaded',
+  repaired: 'its file, links or record differ',
 };
+
+/** Why a unit is started: `it is not running, or stops with db.service`. */
+function startText({ steps }: PlannedUnit): string {
+  const reasons = steps
+    .filter((each) => each.steps.includes('start'))
+    .map(({ stopsWith }) => (stopsWith === undefined ? 'is not running' : `stops with ${stopsWith}`));
+  return `it ${[...new Set(reasons)].join(', or ')}`;
+}
 
 /** The reasons below the line: why it moves, or why machines do not fit; with `full` also those for a unit that has a machine. */
 export function reasonLines(

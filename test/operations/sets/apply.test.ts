@@ -10,6 +10,7 @@ import type { SetOptions } from '../../../src/operations/sets/edits.ts';
 import { readUnitFolder } from '../../../src/operations/sets/folder.ts';
 import { planSet, type SetPlan } from '../../../src/operations/sets/plan.ts';
 import { type WantedSet, wantedSet } from '../../../src/operations/sets/wanted.ts';
+import { changeText } from '../../../src/output/sets/change.ts';
 import type { Ports } from '../../../src/reconcile/ports.ts';
 import { reconcile } from '../../../src/reconcile/reconcile.ts';
 import { systemdState } from '../../support/builders.ts';
@@ -341,7 +342,7 @@ describe('apply', () => {
   });
 
   it('needs a name for the set of several paths', async () => {
-    const folder = { name: undefined, files: [], skipped: [], problems: [] };
+    const folder = { paths: [], name: undefined, files: [], skipped: [], problems: [] };
     expect(() => wantedSet(folder, undefined)).toThrow('no common folder');
     expect(() => wantedSet(folder, 'a b')).toThrow('as the name of a set');
     expect(wantedSet(folder, 'a-b').name).toBe('a-b');
@@ -400,6 +401,32 @@ describe('a text that has failed before', () => {
     expect(kinds(await plan(scene))).toEqual(['changed a.service']);
   });
 
+  it('is reported for each instance that would get it, also for a new one, with the folder in the hint', async () => {
+    const scene = await makeScene();
+    const fleet = (instances: string): string => `[X-Fleet]\nOnFailedUpdate=revert\nInstances=${instances}\n`;
+    await scene.write('units/web@.service', `${SLEEP}${fleet('a b c')}`);
+    await scene.write('units/web@c.service', `${SLEEP}[X-Fleet]\nTarget=loaded\n`);
+    await apply(scene);
+    await scene.write('units/web@.service', `${FALSE}${fleet('a b c')}`);
+    await apply(scene);
+    await rm(join(scene.cwd, 'units/web@c.service'));
+    await scene.write('units/web@.service', `${FALSE}${fleet('a b c d')}`);
+    const { expected } = await plan(scene, {}, 'units');
+    const shown = expected.problems.map(({ unit, error }) => [
+      unit,
+      error.message.split('; ')[1],
+      error.hint,
+    ]);
+    const hint = 'Correct its file; or try this text again: fleetctl apply --retry --set units units';
+    const keeps = expect.stringMatching(/^it keeps text \w{7}$/);
+    expect(shown).toEqual([
+      ['web@a.service', keeps, hint],
+      ['web@b.service', keeps, hint],
+      ['web@c.service', keeps, hint],
+      ['web@d.service', 'it is not stored', hint],
+    ]);
+  });
+
   it('is refused for a template and all instances', async () => {
     const scene = await makeScene();
     const fleet = '[X-Fleet]\nOnFailedUpdate=revert\nInstances=2\n';
@@ -427,6 +454,23 @@ it('reports a text that fails and is held, without a change, and tries it again 
     ['held'],
   ]);
   expect(kinds(await plan(scene, { retry: true }))).toEqual(['started a.service']);
+});
+
+it('names the unit with which a running one stops, and by which it is started again', async () => {
+  const scene = await makeScene({ m1: {} });
+  await scene.write('units/db.service', text('1'));
+  await scene.write('units/web.service', `[Unit]\nRequires=db.service\n${SLEEP}`);
+  await scene.write('units/x.service', SLEEP);
+  await apply(scene);
+  await scene.write('units/db.service', text('2'));
+  const down = scene.machines.of('m1').units.get('x.service');
+  if (down !== undefined) down.state = systemdState('dead');
+  const { changes } = await plan(scene);
+  expect(changes.map((change) => `${change.unit} ${changeText(change)}`)).toEqual([
+    'db.service new text, restarts on m1',
+    'web.service starts on m1: it stops with db.service',
+    'x.service starts on m1: it is not running',
+  ]);
 });
 
 describe('a plan id', () => {

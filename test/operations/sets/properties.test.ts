@@ -54,7 +54,7 @@ function folderOf(files: readonly (readonly [string, string])[]): UnitFolder {
   const entries = files.map(([name, content]): FolderFile => {
     return { name: parseUnitName(name), file: { path: `units/${name}`, content }, real: name, isLink: false };
   });
-  return { name: 'units', files: entries, skipped: [], problems: [] };
+  return { paths: ['units'], name: 'units', files: entries, skipped: [], problems: [] };
 }
 
 const KEEP: SetOptions = { adopt: false, prune: false, pruneLimit: undefined };
@@ -121,6 +121,7 @@ async function operate(random: Random, scene: Scene): Promise<void> {
 function readBack(files: readonly ExportedFile[]): UnitFolder {
   const texts = new Map(files.flatMap((file) => (file.kind === 'text' ? [[file.name, file.text]] : [])));
   return {
+    paths: ['x'],
     name: 'x',
     files: files.map(
       (file): FolderFile => ({
