@@ -26,9 +26,15 @@ export type Failure =
   | { readonly code: 'waits'; readonly unit: string }
   /**
    * Its text, with that hash of fleet, has failed, so that it is not put there or not started again. `keeps`: the copy there
-   * has an older text, and is in the target state.
+   * has an older text, and is in the target state. `isFirst`: it has no older text that has not failed.
    */
-  | { readonly code: 'held'; readonly hash: string; readonly held: Held; readonly keeps?: boolean }
+  | {
+      readonly code: 'held';
+      readonly hash: string;
+      readonly held: Held;
+      readonly keeps?: boolean;
+      readonly isFirst?: boolean;
+    }
   /** It keeps its old text for now, because `down` have to be up first: at most `limit` copies may be down at once. */
   | { readonly code: 'gated'; readonly limit: number; readonly down: readonly DownCopy[] }
   /** It is fenced, and may not be started there. */

@@ -19,6 +19,11 @@ export function keptOn(
   return { ...unit, text, hash, digest, placement, triggers, dependencies };
 }
 
+/** Whether a held unit has no older text that has not failed. */
+export function isFirstText(name: string, { keptTexts = [] }: ClusterSnapshot): boolean {
+  return !keptTexts.some(({ unit, isBase }) => isBase && unit.name === name);
+}
+
 /** Whether the text that the unit has on the machine is held, and has failed there. */
 export function hasFailedOn(
   unit: DesiredUnit | undefined,

@@ -1,5 +1,6 @@
 import type { MachineId } from '../machine/machine.ts';
 import type { Tie } from './dependencies.ts';
+import type { Held } from './snapshot.ts';
 
 /** The reason why a unit cannot be, or cannot stay, on a machine. Created by the rule that decides, worded in output/. */
 export type Reason =
@@ -49,6 +50,7 @@ export type Reason =
   /** The machine is being drained. */
   | { readonly code: 'drained' }
   | FenceReason
+  | HeldReason
   | { readonly code: 'machine-removed'; readonly machine: MachineId };
 
 /** Why a fenced unit may not be started on a machine. */
@@ -57,6 +59,9 @@ export type FenceReason =
   | { readonly code: 'no-lease' }
   /** An unreachable machine may run the unit for `forMs` more; undefined if that is not known. */
   | { readonly code: 'lease-may-hold'; readonly machine: string; readonly forMs: number | undefined };
+
+/** Why a unit does not move to a machine: its text, with that hash of fleet, has failed, and would be started there. */
+export type HeldReason = { readonly code: 'held'; readonly hash: string; readonly held: Held };
 
 /** A machine that is not feasible for a unit, with the first violation. */
 export type Rejection = { readonly machine: string; readonly reason: Reason };

@@ -2,9 +2,10 @@ import type { FleetError } from '../base/errors.ts';
 import type { ClusterSnapshot, MachineView, Unreachable } from '../cluster/snapshot.ts';
 import { isUnknown } from '../cluster/unit-state.ts';
 import type { Notice } from '../reconcile/events.ts';
-import type { Decision } from '../schedule/decision.ts';
+import { type Decision, isStuck } from '../schedule/decision.ts';
 import { isCutOff } from '../schedule/schedule.ts';
 
+type StuckNotice = Extract<Notice, { kind: 'stuck' }>;
 type UnitState = Extract<Notice, { kind: 'unit-state' }>['state'];
 
 /** Emits changes since the last call, each of them once. */
@@ -100,8 +101,9 @@ export class ChangeNotifier {
     this.#unreadable = new Map(unreadable.map(({ unit, message }) => [unit, message]));
     const stuck = new Map<string, string>();
     for (const decision of decisions) {
+      if (decision.kind !== 'unschedulable' && !isStuck(decision)) continue;
       const reasons = reasonsOf(decision, agentTtlMs);
-      if (reasons === undefined || (decision.kind !== 'unschedulable' && decision.kind !== 'keep')) continue;
+      if (reasons === undefined) continue;
       stuck.set(decision.unit, reasons);
       if (this.#stuck.get(decision.unit) !== reasons) this.#emit({ kind: 'stuck', decision });
     }
@@ -110,16 +112,15 @@ export class ChangeNotifier {
 }
 
 /**
- * Why a unit is not where it should be, in a comparable form; undefined if it is. A machine may be unreachable for the
- * agent TTL before that counts.
+ * Why a unit is not where it should be, in a comparable form. Undefined if that does not count: a machine may be unreachable
+ * for the agent TTL, and leases will be granted.
  */
-function reasonsOf(decision: Decision, agentTtlMs: number): string | undefined {
+function reasonsOf(decision: StuckNotice['decision'], agentTtlMs: number): string | undefined {
   if (decision.kind === 'unschedulable') {
-    // A lease will be granted.
     if (decision.rejected.some(({ reason }) => reason.code === 'no-lease')) return undefined;
     return decision.rejected.map(({ machine, reason }) => `${machine} ${reason.code}`).join(' ');
   }
-  if (decision.kind !== 'keep' || decision.violation === undefined) return undefined;
-  const { violation } = decision;
-  return violation.code === 'machine-silent' && violation.silentMs < agentTtlMs ? undefined : violation.code;
+  const { violation, stays } = decision;
+  if (violation.code === 'machine-silent' && violation.silentMs < agentTtlMs) return undefined;
+  return `${violation.code} ${stays.code}`;
 }

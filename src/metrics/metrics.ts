@@ -125,7 +125,7 @@ function reasons(codes: readonly ErrorCode[]): readonly { readonly reason: strin
 }
 
 function stuckReason(decision: Extract<ControllerEvent, { kind: 'stuck' }>['decision']): string {
-  return decision.kind === 'keep' ? (decision.violation?.code ?? '') : 'no-machine-fits';
+  return decision.kind === 'keep' ? decision.violation.code : 'no-machine-fits';
 }
 
 function gauges({ leads, seenAt, now, snapshot }: Moment): readonly Family[] {

@@ -7,6 +7,7 @@ import {
 import { mayBeDown } from '../cluster/unreachable.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { reconcile } from '../reconcile/reconcile.ts';
+import type { Stay } from '../schedule/decision.ts';
 import { isCutOff } from '../schedule/schedule.ts';
 import { type Move, movesOf } from './drain.ts';
 import { type MachineRef, machineRef } from './listing.ts';
@@ -18,8 +19,8 @@ export type Stranded = {
   /** The machine answers, but cannot be used. */
   readonly isUp: boolean;
   readonly units: readonly string[];
-  /** How long the machine has been unreachable, in ms, if the units wait for agent_ttl; undefined if they stay for another reason. */
-  readonly waitedMs: number | undefined;
+  /** Why they stay, and how long the machine has been unreachable, in ms; undefined for units that do not want to move. */
+  readonly wait: { readonly stays: Stay; readonly silentMs: number } | undefined;
 };
 
 /** A unit with the paths of drop-ins. */
@@ -86,7 +87,7 @@ function isUnreachable({ name }: MachineRef, { machines }: ClusterSnapshot): boo
   return machines.some(({ machine, unreachable }) => machine.name === name && unreachable !== undefined);
 }
 
-/** The stranded units by machine. Global units are never stranded, because they need no replacement elsewhere. */
+/** The stranded units by machine, and by the reason why they stay. Global units are never stranded, because they need no replacement elsewhere. */
 function strandedUnits(results: readonly UnitResult[], snapshot: ClusterSnapshot): readonly Stranded[] {
   return snapshot.machines.flatMap((view): readonly Stranded[] => {
     const here = results.filter(
@@ -95,13 +96,20 @@ function strandedUnits(results: readonly UnitResult[], snapshot: ClusterSnapshot
         view.unreachable !== undefined &&
         failures.some(({ machine }) => machine.name === view.machine.name),
     );
-    if (here.length === 0) return [];
-    const waits = here.flatMap(({ violation }) =>
-      violation?.code === 'machine-silent' && violation.mayBeDown && violation.silentMs < snapshot.agentTtlMs
-        ? [violation.silentMs]
-        : [],
-    );
     const isUp = view.unreachable !== undefined && !mayBeDown(view.unreachable);
-    return [{ machine: machineRef(view), isUp, units: here.map(({ unit }) => unit), waitedMs: waits[0] }];
+    const groups = new Map<string, { readonly wait: Stranded['wait']; readonly units: string[] }>();
+    for (const result of here) {
+      const wait = waitOf(result);
+      const key = JSON.stringify([wait]);
+      const group = groups.get(key) ?? { wait, units: [] };
+      groups.set(key, group);
+      group.units.push(result.unit);
+    }
+    return [...groups.values()].map((group) => ({ machine: machineRef(view), isUp, ...group }));
   });
+}
+
+function waitOf({ violation, stays }: UnitResult): Stranded['wait'] {
+  if (violation?.code !== 'machine-silent' || stays === undefined) return undefined;
+  return { stays, silentMs: violation.silentMs };
 }

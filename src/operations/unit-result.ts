@@ -6,7 +6,7 @@ import { type DesiredUnit, observedOn } from '../cluster/snapshot.ts';
 import { isFinished, isRunning, type TargetState } from '../cluster/unit-state.ts';
 import type { MachinePlan, Step } from '../plan/step.ts';
 import type { ReconcileReport } from '../reconcile/pass.ts';
-import { machinesOf } from '../schedule/decision.ts';
+import { isStuck, machinesOf, type Stay } from '../schedule/decision.ts';
 import { type MachineRef, machineRef, type UnreachableMachine, unreachableMachines } from './listing.ts';
 import type { Apart, StartedAlone, TemplateResult } from './related-units.ts';
 
@@ -31,8 +31,9 @@ export type UnitResult = {
   readonly failures: readonly { readonly machine: MachineRef; readonly failure: Failure }[];
   /** The machines on which processes of it still run after its stop, and their number. */
   readonly left?: readonly { readonly machine: MachineRef; readonly processes: number }[];
-  /** The violation in spite of which it stays on its machine. */
+  /** The violation in spite of which it stays on its machine, and why it does. */
   readonly violation: Reason | undefined;
+  readonly stays?: Stay;
   /** It is loaded or launched, and no machine is feasible. */
   readonly unschedulable: boolean;
   /** It is on no machine, as it may be after a `stop`. */
@@ -68,6 +69,8 @@ export type RequestResult = {
   readonly kept?: readonly string[];
   /** The units whose new text failed, and that have their old one again. */
   readonly restored?: ReconcileReport['restored'];
+  /** The arguments that name the folder of an `apply`, for hints. */
+  readonly folder?: string;
   /** The changes on each machine, without failed ones. */
   readonly plans: readonly MachinePlan[];
   /** Every machine that did not answer, needed or not. */
@@ -151,7 +154,8 @@ function decidedResults(whole: ReconcileReport): readonly UnitResult[] {
       eligible: placed.length + rejected.filter(({ reason }) => reason.code === 'machine-silent').length,
       failures,
       ...leftOf(report),
-      violation: decision.kind === 'keep' ? decision.violation : undefined,
+      ...(isStuck(decision) && { stays: decision.stays }),
+      violation: isStuck(decision) ? decision.violation : undefined,
       unschedulable: decision.kind === 'unschedulable',
       rejected,
     };

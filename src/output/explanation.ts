@@ -3,12 +3,12 @@ import type { DesiredUnit, MachineView } from '../cluster/snapshot.ts';
 import type { UnitExplanation } from '../operations/explain.ts';
 import { machineRef } from '../operations/listing.ts';
 import type { RuleResult } from '../schedule/constraints.ts';
-import { type Decision, machinesOf } from '../schedule/decision.ts';
+import { type Decision, isStuck, machinesOf } from '../schedule/decision.ts';
 import type { MachineEvaluation } from '../schedule/explain.ts';
 import { formatAge, machineTitle } from './format.ts';
 import { heldText } from './held.ts';
 import { machineJson } from './json.ts';
-import { reasonText } from './reason.ts';
+import { reasonText, stayText } from './reason.ts';
 import type { Column } from './table.ts';
 
 /** One line of the table: a rule on a machine, or a machine without a violation. */
@@ -55,10 +55,16 @@ function placeLines(explanation: UnitExplanation): readonly string[] {
   const next = machines.find(({ machine }) => machine === runnerUp);
   return [
     `${title} ${whereLine(explanation, first)}`,
-    next === undefined ? 'Runner-up: none, no other machine fits' : `Runner-up: ${loadedTitle(next)}`,
+    `Runner-up: ${next === undefined ? noneText(machines) : loadedTitle(next)}`,
     ...moveLines(explanation),
     ...confirmLines(unit),
   ];
+}
+
+function noneText(machines: readonly MachineEvaluation[]): string {
+  const isHeldBack = ({ isFeasible, results }: MachineEvaluation): boolean =>
+    !isFeasible && results.every(({ reason }) => reason === undefined || reason.code === 'held');
+  return `none, ${machines.some(isHeldBack) ? 'no other machine may start its text' : 'no other machine fits'}`;
 }
 
 function confirmLines({ placement: { confirmMs } }: DesiredUnit): readonly string[] {
@@ -77,23 +83,24 @@ function whereLine({ unit, decision }: UnitExplanation, first: MachineEvaluation
   return unit.target === 'inactive' ? `would go to ${where}` : `goes to ${where} with the next pass`;
 }
 
-function moveLines({ decision, runnerUp, snapshot, machines, cutOff }: UnitExplanation): readonly string[] {
+function moveLines({ decision, runnerUp, snapshot, machines }: UnitExplanation): readonly string[] {
   if (decision.kind === 'move') return [`It moves: ${reasonText(decision.because)}`];
-  if (decision.kind === 'keep' && decision.violation !== undefined) {
-    if (decision.violation.code === 'lease-may-hold')
-      return [`It moves later: ${reasonText(decision.violation)}`];
-    const why = `It stays although ${reasonText(decision.violation)}`;
-    if (decision.violation.code !== 'machine-silent') return [`${why}; no other machine fits`];
-    if (cutOff) return [`${why}; more than half of the machines are unreachable, so nothing moves`];
-    if (!decision.violation.mayBeDown) return [`${why}; the machine is up and may run it`];
-    if (runnerUp === undefined) return [`${why}; no other machine fits`];
-    return [`${why}; it moves when the machine has been unreachable for ${formatAge(snapshot.agentTtlMs)}`];
+  const ttl = formatAge(snapshot.agentTtlMs);
+  if (isStuck(decision)) {
+    const { violation, stays } = decision;
+    if (violation.code === 'lease-may-hold') return [`It moves later: ${reasonText(violation)}`];
+    const waits = stays.code === 'may-return';
+    const rest =
+      waits && runnerUp !== undefined
+        ? `it moves when the machine has been unreachable for ${ttl}`
+        : stayText(waits ? { code: 'no-other' } : stays);
+    return [`It stays although ${reasonText(violation)}; ${rest}`];
   }
   const [first] = machines;
   if (runnerUp === undefined || first === undefined) return ['No event would make it move'];
   const here = `"${first.machine.machine.name}"`;
   return [
-    `It would move there if ${here} was unreachable for ${formatAge(snapshot.agentTtlMs)} or no longer fitted; load alone does not move units`,
+    `It would move there if ${here} was unreachable for ${ttl} or no longer fitted; load alone does not move units`,
   ];
 }
 

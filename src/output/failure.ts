@@ -14,8 +14,8 @@ export type FailureText = {
   readonly hint: string | undefined;
 };
 
-/** The commands that store texts and have the options of rollouts. */
-export type Continuing = 'start' | 'apply';
+/** The unit of a failure, or several, and the arguments of the `apply` that reports it; undefined for other commands. */
+export type About = { readonly unit: string; readonly folder?: string | undefined };
 
 type Confirmation = Extract<Failure, { code: 'awaits-confirmation' | 'unconfirmed' }>;
 type AfterBegin =
@@ -23,8 +23,8 @@ type AfterBegin =
   | Extract<Failure, { code: 'step' | 'not-down' | 'queued' | 'unverified' | 'not-up' | 'unhealthy' }>;
 type NotDown = Extract<Failure, { code: 'not-down' }>;
 
-/** The text of a failure of `unit`; its hint names the options of the command that continues. */
-export function failureText(failure: Failure, command: Continuing = 'start', unit = 'UNIT'): FailureText {
+/** The text of a failure; its hint names the command that continues. */
+export function failureText(failure: Failure, about: About = { unit: 'UNIT' }): FailureText {
   switch (failure.code) {
     case 'foreign':
       return plain(foreignUnit(failure.path), 'Rename your unit, or remove that one from the machine');
@@ -56,7 +56,7 @@ export function failureText(failure: Failure, command: Continuing = 'start', uni
     case 'waits':
     case 'held':
     case 'gated':
-      return waiting(failure, command, unit);
+      return waiting(failure, about);
     case 'other-cluster':
       return plain(
         `the machine belongs to another cluster: ${quoted(failure.cluster)}`,
@@ -74,29 +74,30 @@ export function failureText(failure: Failure, command: Continuing = 'start', uni
     case 'unreachable':
       return { summary: lowerFirst(failure.message), lines: [], hint: failure.hint };
     default:
-      return changeText(failure, command, unit);
+      return changeText(failure, about);
   }
 }
 
 /** The text about a copy that is not changed because of another one. */
-function waiting(
-  failure: Extract<Failure, { code: 'waits' | 'held' | 'gated' }>,
-  command: Continuing,
-  unit: string,
-): FailureText {
+function waiting(failure: Extract<Failure, { code: 'waits' | 'held' | 'gated' }>, about: About): FailureText {
   if (failure.code === 'waits')
     return plain(`"${failure.unit}" has to leave the machine first, and did not`, 'Run the command again');
   if (failure.code === 'held')
-    return plain(
-      `held: ${heldText(failure)}`,
-      `${command === 'apply' ? 'Correct its file' : `Give it another text: fleetctl start --replace ${unit}, or fleetctl rollback ${unit}`}; or try this one again: fleetctl start --retry ${unit}`,
-    );
-  return gated(failure, command);
+    return plain(`held: ${heldText(failure)}`, holdHint(failure.isFirst === true, about));
+  return gated(failure, about);
+}
+
+/** What ends the hold of a text; one that is the first of its unit has no older one. */
+export function holdHint(isFirst: boolean, { unit, folder }: About): string {
+  const back = isFirst ? '' : `, or fleetctl rollback ${unit}`;
+  const another = `Give it another text: fleetctl start --replace ${unit}${back}`;
+  return `${folder === undefined ? another : 'Correct its file'}; or try this one again: fleetctl start --retry ${unit}`;
 }
 
 /** The reason why a copy keeps its old text: machines that do not answer, or else copies that are not up. */
-function gated({ limit, down }: Extract<Failure, { code: 'gated' }>, command: Continuing): FailureText {
-  const next = `${command} --max-parallel ${Math.max(limit, down.length) + 1}`;
+function gated({ limit, down }: Extract<Failure, { code: 'gated' }>, { unit, folder }: About): FailureText {
+  const most = `--max-parallel ${Math.max(limit, down.length) + 1}`;
+  const next = folder === undefined ? `start ${most} ${unit}` : `apply ${most} ${folder}`;
   const machines = [...new Set(down.flatMap(({ machine, isSilent }) => (isSilent ? [machine] : [])))];
   const others = down.filter(({ isSilent }) => !isSilent);
   const names = others.map(({ unit, machine }) => (machine === '' ? unit : `${unit} on ${machine}`));
@@ -128,7 +129,7 @@ function decidedElsewhere({
   );
 }
 
-function confirmationText(failure: Confirmation, command: Continuing, unit: string): FailureText {
+function confirmationText(failure: Confirmation, about: About): FailureText {
   switch (failure.code) {
     case 'awaits-confirmation':
       return plain(
@@ -144,7 +145,7 @@ function confirmationText(failure: Confirmation, command: Continuing, unit: stri
       if (failure.reverted === 'reboot')
         return plain(`${revertCause('reboot', failure.windowMs)}, and has reverted the change`);
       if (failure.cause === undefined) return plain(`not confirmed within ${window}, ${end}`);
-      const { summary, lines, hint } = failureText(failure.cause, command, unit);
+      const { summary, lines, hint } = failureText(failure.cause, about);
       return { summary: `not confirmed, ${end}: ${summary}`, lines, hint };
     }
   }
@@ -163,11 +164,11 @@ function locked({ holder }: Extract<Failure, { code: 'locked' }>): FailureText {
 }
 
 /** The text of a failure after the change of a unit had begun, or of its confirmation. */
-function changeText(failure: AfterBegin, command: Continuing, unit: string): FailureText {
+function changeText(failure: AfterBegin, about: About): FailureText {
   switch (failure.code) {
     case 'awaits-confirmation':
     case 'unconfirmed':
-      return confirmationText(failure, command, unit);
+      return confirmationText(failure, about);
     case 'step': {
       const early = failure.step === 'prepare' || failure.step === 'lock';
       const isFull = failure.detail.includes('No space left on device');

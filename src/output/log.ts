@@ -5,7 +5,7 @@ import type { ControllerEvent } from '../reconcile/events.ts';
 import { votersText } from './events.ts';
 import { failureText } from './failure.ts';
 import { formatAge } from './format.ts';
-import { reasonText } from './reason.ts';
+import { reasonText, stayText } from './reason.ts';
 
 /** One line of a controller's log: a message for people, and fields for programs. */
 export type LogEntry = {
@@ -138,9 +138,9 @@ function stuckRow({ decision }: Of<'stuck'>): Row {
     const why = decision.rejected.map(({ machine, reason }) => `${machine}: ${reasonText(reason)}`);
     return warning(`no machine fits unit ${unit}: ${why.join('; ')}`, { unit }, 'nowhere');
   }
-  const why = decision.violation === undefined ? '' : `: ${reasonText(decision.violation)}`;
-  const message = `unit ${unit} should leave its machine, but no other one fits${why}`;
-  return warning(message, { unit, reason: decision.violation?.code ?? '' }, 'stays');
+  const { violation, stays } = decision;
+  const message = `unit ${unit} should leave its machine, but ${stayText(stays)}: ${reasonText(violation)}`;
+  return warning(message, { unit, reason: violation.code }, 'stays');
 }
 
 function lowerFirst(sentence: string): string {

@@ -2,11 +2,11 @@ import type { MachineRef } from '../operations/listing.ts';
 import type { Extended, PassResult, Stranded } from '../operations/reconcile-everything.ts';
 import type { UnitResult } from '../operations/unit-result.ts';
 import { failureText } from './failure.ts';
-import { formatAge, machineTitle } from './format.ts';
+import { machineTitle } from './format.ts';
 import { machineJson, unreachableJson, unreadableJson } from './json.ts';
 import { reasonText } from './reason.ts';
 import { missingLines, planLines, type ReportLines, workLines } from './report.ts';
-import { requestFailures } from './request-failures.ts';
+import { requestFailures, stayHints } from './request-failures.ts';
 import { changesJson } from './request-json.ts';
 
 /** The moves of a pass with their reasons, then its steps, machine by machine. */
@@ -89,13 +89,14 @@ function obstacleText({ isUp }: Stranded): string {
 }
 
 function strandedLines(stranded: Stranded): readonly string[] {
-  const { machine, units, waitedMs } = stranded;
+  const { machine, units, wait } = stranded;
   const what = units.length === 1 ? 'unit' : 'units';
   return [
     `Error: Cannot reconcile ${what} ${units.map((unit) => `"${unit}"`).join(', ')}: machine ${title(machine)} ${obstacleText(stranded)}`,
-    ...(waitedMs === undefined
+    // There is a warning about all machines already.
+    ...(wait === undefined || wait.stays.code === 'cut-off'
       ? []
-      : [`hint: They move when it has been unreachable for agent_ttl (${formatAge(waitedMs)} so far)`]),
+      : stayHints(wait.stays, wait.silentMs, units)),
   ];
 }
 

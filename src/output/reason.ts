@@ -1,7 +1,9 @@
 import { quoted } from '../base/visible.ts';
 import { tieText } from '../cluster/dependencies.ts';
 import type { Reason } from '../cluster/reason.ts';
+import type { Stay } from '../schedule/decision.ts';
 import { formatAge } from './format.ts';
+import { heldText } from './held.ts';
 
 /** A reason as the end of a sentence: `m1: its metadata has role=web, not role=db`. */
 export function reasonText(reason: Reason): string {
@@ -53,8 +55,26 @@ export function reasonText(reason: Reason): string {
       return reason.forMs === undefined
         ? `machine "${reason.machine}" is unreachable and may run it under its lease; only fleetd knows when that is over`
         : `machine "${reason.machine}" is unreachable and may run it under its lease for another ${formatAge(reason.forMs)}`;
+    case 'held':
+      return `held: ${heldText(reason)}`;
     case 'machine-removed':
       return 'no machine has this id any more';
+  }
+}
+
+/** Why a unit stays on its machine, as the end of a sentence. */
+export function stayText(stay: Stay): string {
+  switch (stay.code) {
+    case 'may-return':
+      return 'the machine may come back';
+    case 'is-up':
+      return 'the machine is up and may run it';
+    case 'cut-off':
+      return 'too many machines are unreachable for anything to move';
+    case 'no-other':
+      return 'no other machine fits';
+    case 'held':
+      return `text ${stay.hash.slice(0, 7)} is held, and there is no older one`;
   }
 }
 

@@ -1,7 +1,8 @@
 import { isUnschedulable, type RequestResult, type UnitResult } from '../operations/unit-result.ts';
-import { failureText } from './failure.ts';
+import type { Stay } from '../schedule/decision.ts';
+import { type About, failureText, holdHint } from './failure.ts';
 import { formatAge, machineTitle } from './format.ts';
-import { reasonText } from './reason.ts';
+import { reasonText, stayText } from './reason.ts';
 import { errorLines, hintLines } from './report.ts';
 
 /** The verbs that change units. */
@@ -22,17 +23,22 @@ export type UnitVerb =
 /** The failures of a request, or the expected ones in a dry run. */
 export function requestFailures(verb: UnitVerb, request: RequestResult, dryRun = false): readonly string[] {
   return [
-    ...request.results.flatMap((result) => failureLines(verb, result, dryRun)),
+    ...request.results.flatMap((result) => failureLines(verb, result, request.folder, dryRun)),
     ...request.problems.flatMap(({ error }) => errorLines(error)),
   ];
 }
 
-function failureLines(verb: UnitVerb, result: UnitResult, dryRun: boolean): readonly string[] {
+function failureLines(
+  verb: UnitVerb,
+  result: UnitResult,
+  folder: string | undefined,
+  dryRun: boolean,
+): readonly string[] {
   return [
     ...unschedulableLines(result, dryRun),
-    ...result.failures.flatMap((entry) => machineLines(verb, result, entry)),
+    ...result.failures.flatMap((entry) => machineLines(verb, { unit: result.unit, folder }, entry)),
     ...storedLines(verb, result, dryRun),
-    ...violationLines(result),
+    ...violationLines(result, folder),
   ];
 }
 
@@ -53,36 +59,60 @@ function unschedulableLines(result: UnitResult, dryRun: boolean): readonly strin
   ];
 }
 
-/** A warning about a unit on a machine that does not fit, or a hint when it will leave an unreachable one. */
-function violationLines({ unit, violation, global }: UnitResult): readonly string[] {
-  if (violation === undefined || global) return [];
-  if (violation.code === 'machine-removed') {
-    return [
-      `Warning: unit "${unit}" stays assigned to a machine that is not in fleet.conf, because no other machine fits`,
-    ];
-  }
+/** A warning about a unit on a machine that does not fit, or hints about one on an unreachable machine. */
+function violationLines(
+  { unit, violation, stays, global }: UnitResult,
+  folder: string | undefined,
+): readonly string[] {
+  if (violation === undefined || stays === undefined || global) return [];
   if (violation.code === 'lease-may-hold') return [`hint: It is fenced: ${reasonText(violation)}`];
-  if (violation.code !== 'machine-silent') {
+  if (violation.code === 'machine-silent') return stayHints(stays, violation.silentMs, [unit], folder);
+  const because = `because ${stayText(stays)}`;
+  if (violation.code !== 'machine-removed')
     return [
-      `Warning: unit "${unit}" stays on a machine it does not fit, because no other machine fits: ${reasonText(violation)}`,
+      `Warning: unit "${unit}" stays on a machine it does not fit, ${because}: ${reasonText(violation)}`,
     ];
+  return [
+    `Warning: unit "${unit}" stays assigned to a machine that is not in fleet.conf, ${because}`,
+    ...(stays.code === 'held' ? hintLines(holdHint(true, { unit, folder })) : []),
+  ];
+}
+
+/** Hints whether units leave their unreachable machine. */
+export function stayHints(
+  stays: Stay,
+  silentMs: number,
+  units: readonly string[],
+  folder?: string,
+): readonly string[] {
+  const [move, stay] =
+    units.length === 1 ? ['It moves', 'It does not move'] : ['They move', 'They do not move'];
+  const why = `${stay}, because ${stayText(stays)}`;
+  switch (stays.code) {
+    case 'may-return':
+      return hintLines(
+        `${move} when the machine has been unreachable for agent_ttl (${formatAge(silentMs)} so far)`,
+      );
+    case 'is-up':
+      return [];
+    case 'cut-off':
+    case 'no-other':
+      return hintLines(why);
+    case 'held':
+      return [why, holdHint(true, { unit: units.join(' '), folder })].flatMap(hintLines);
   }
-  const so = formatAge(violation.silentMs);
-  return violation.mayBeDown
-    ? [`hint: It moves when its machine has been unreachable for agent_ttl (${so} so far)`]
-    : [];
 }
 
 function machineLines(
   verb: UnitVerb,
-  { unit }: UnitResult,
+  about: About,
   { machine, failure }: UnitResult['failures'][number],
 ): readonly string[] {
-  const { summary, lines, hint } = failureText(failure, verb === 'apply' ? 'apply' : 'start', unit);
+  const { summary, lines, hint } = failureText(failure, about);
   // The summary names an unreachable machine.
   const where = failure.code === 'unreachable' ? '' : ` on machine ${machineTitle(machine)}`;
   return [
-    `Error: Cannot ${verb} unit "${unit}"${where}: ${summary}`,
+    `Error: Cannot ${verb} unit "${about.unit}"${where}: ${summary}`,
     ...lines.map((line) => `  ${line}`),
     ...hintLines(hint),
   ];
@@ -91,13 +121,14 @@ function machineLines(
 /** The hints how a request that did not reach a machine takes effect later. */
 function storedLines(
   verb: UnitVerb,
-  { failures, target, triggers }: UnitResult,
+  { failures, target, triggers, stays }: UnitResult,
   dryRun: boolean,
 ): readonly string[] {
   const unreached = failures.flatMap(({ machine, failure }) =>
     failure.code === 'unreachable' ? { machine: machine.name, mayBeDown: failure.mayBeDown } : [],
   );
   if (unreached.length === 0 || verb === 'reconcile' || verb === 'drain') return [];
+  if (target === 'launched' && stays?.code === 'held') return [];
   const unreachable = unreached.flatMap(({ machine, mayBeDown }) => (mayBeDown ? machine : []));
   const when = unreachable.length === 0 ? 'when the machine can be used' : 'when the machine answers';
   // No target state changes by a restart, or by the start or stop of a unit that has a trigger.

@@ -2,7 +2,7 @@ import type { RestartResult } from '../operations/restart.ts';
 import type { Rollback } from '../operations/rollback.ts';
 import { isUnschedulable, type RequestResult, type UnitResult } from '../operations/unit-result.ts';
 import type { MachinePlan } from '../plan/step.ts';
-import { type Continuing, failureText } from './failure.ts';
+import { failureText } from './failure.ts';
 import { confirmationsJson, machineJson, problemsJson, unreachableJson } from './json.ts';
 import { resultOf } from './listings.ts';
 import { reasonText } from './reason.ts';
@@ -10,12 +10,11 @@ import { reasonText } from './reason.ts';
 /**
  * The result of a command on units, or with `dryRun` its preview:
  * `{ "dryRun": …, "results": […], "changes": […], "created": […], "alone": […], "kept": […], "differing": […], "templates": […], "restored": […], "problems": […], "unreachable": […] }`.
- * The hints of failures name the options of `command`.
  */
-export function requestJson(request: RequestResult, dryRun: boolean, command: Continuing = 'start'): object {
+export function requestJson(request: RequestResult, dryRun: boolean): object {
   return {
     dryRun,
-    results: request.results.map((result) => resultJson(result, command)),
+    results: request.results.map((result) => resultJson(result, request.folder)),
     changes: changesJson(request.plans),
     created: [...(request.created ?? [])],
     alone: [...(request.alone ?? [])],
@@ -55,7 +54,7 @@ export function changesJson(plans: readonly MachinePlan[]): readonly object[] {
   );
 }
 
-function resultJson(result: UnitResult, command: Continuing): object {
+function resultJson(result: UnitResult, folder: string | undefined): object {
   const { unit, target, global, machines, triggers, ran, outdated, failures, rejected, violation } = result;
   return {
     unit,
@@ -67,7 +66,7 @@ function resultJson(result: UnitResult, command: Continuing): object {
     ran: ran.map(({ machine, isOver }) => ({ machine: machineJson(machine), isOver })),
     outdated: outdated.map(machineJson),
     failures: failures.map(({ machine, failure }) => {
-      const { summary, lines, hint } = failureText(failure, command, unit);
+      const { summary, lines, hint } = failureText(failure, { unit, folder });
       return { machine: machineJson(machine), reason: summary, lines, hint: hint ?? null };
     }),
     rejected: rejected.map(({ machine, reason }) => ({ machine, reason: reasonText(reason) })),

@@ -1,3 +1,4 @@
+import { isFirstText } from '../cluster/held.ts';
 import {
   type ClusterSnapshot,
   type DesiredUnit,
@@ -18,6 +19,7 @@ export function holdObstacle(
   kept: DesiredUnit | undefined,
   steps: readonly Step[],
   { id }: MachineView,
+  snapshot: ClusterSnapshot,
 ): Obstacle | undefined {
   const held = unit?.held;
   if (unit === undefined || kept === undefined || held === undefined) return undefined;
@@ -27,7 +29,8 @@ export function holdObstacle(
   const isRefused = keeps
     ? !hasStep({ steps }, 'stop', 'write', 'start', 'restart')
     : hasStep({ steps }, 'write') || (hasFailed && isStarted);
-  return isRefused ? { code: 'held', hash: unit.hash, held, keeps } : undefined;
+  if (!isRefused) return undefined;
+  return { code: 'held', hash: unit.hash, held, keeps, isFirst: isFirstText(unit.name, snapshot) };
 }
 
 /**

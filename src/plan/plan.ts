@@ -53,7 +53,7 @@ export function plan(
         hasFailed: wanted.has(name) && hasFailedOn(unit, observed.get(name), machine),
       };
       const action = actions.get(name);
-      const planned = withHold(change(name, pair, action, machine, snapshot), unit, pair, machine);
+      const planned = withHold(change(name, pair, action, machine, snapshot), unit, pair, machine, snapshot);
       // A held unit can be stopped, also one that is on no machine.
       return planned === undefined || (action === 'stop' && planned.obstacle?.code === 'held')
         ? []
@@ -80,10 +80,11 @@ function withHold(
   unit: DesiredUnit | undefined,
   pair: UnitOnMachine,
   machine: MachineView,
+  snapshot: ClusterSnapshot,
 ): UnitChange | undefined {
   const obstacle =
     change?.obstacle === undefined
-      ? holdObstacle(unit, pair.wanted, change?.steps ?? [], machine)
+      ? holdObstacle(unit, pair.wanted, change?.steps ?? [], machine, snapshot)
       : undefined;
   if (unit === undefined || obstacle === undefined) return change;
   const { name, token } = unit;

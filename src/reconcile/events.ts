@@ -12,7 +12,7 @@ import type { SystemdState } from '../cluster/unit-state.ts';
 import type { MachineId } from '../machine/machine.ts';
 import type { MachinePlan, Obstacle, Step } from '../plan/step.ts';
 import type { VoterChange } from '../quorum/electorate.ts';
-import type { Decision } from '../schedule/decision.ts';
+import type { Decision, Stuck } from '../schedule/decision.ts';
 
 /**
  * The progress of a pass as data: names, ids and reasons, without text for people and without texts of unit files. The
@@ -138,7 +138,7 @@ export type Notice =
   /** The process was paused, and measures from now on how long machines are unreachable. */
   | { readonly kind: 'paused'; readonly ms: number }
   /** A unit is unschedulable, or stays on a machine in spite of a violation. */
-  | { readonly kind: 'stuck'; readonly decision: Extract<Decision, { kind: 'unschedulable' | 'keep' }> }
+  | { readonly kind: 'stuck'; readonly decision: Stuck | Extract<Decision, { kind: 'unschedulable' }> }
   /** A unit whose document in the registry cannot be read is left unchanged. */
   | ({ readonly kind: 'unreadable' } & UnreadableUnit)
   /** `again`: with the same error as the last time; `units` is empty if no decision was possible. */

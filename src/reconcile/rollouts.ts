@@ -1,4 +1,5 @@
 import type { Failure, UnitOutcome } from '../cluster/failure.ts';
+import { isFirstText } from '../cluster/held.ts';
 import type { ClusterSnapshot, DesiredUnit, Held, HeldCause } from '../cluster/snapshot.ts';
 import { isDownByOthers, isUp } from '../cluster/unit-state.ts';
 import { groupsIn, type Rollout, type RolloutLimits } from '../plan/rollout.ts';
@@ -230,7 +231,8 @@ export function reportedOutcomes(pass: Pass): readonly UnitOutcome[] {
     const keeps = digest !== undefined && digest !== unit.digest;
     const isDown = unit.target === 'launched' && state !== undefined && !isUp(state);
     if (!keeps && !isDown) return outcome;
-    return { ...outcome, failure: { code: 'held', hash: unit.hash, held: unit.held, keeps } };
+    const isFirst = isFirstText(unit.name, snapshot);
+    return { ...outcome, failure: { code: 'held', hash: unit.hash, held: unit.held, keeps, isFirst } };
   });
 }
 

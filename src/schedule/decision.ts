@@ -1,4 +1,4 @@
-import type { Reason, Rejection } from '../cluster/reason.ts';
+import type { HeldReason, Reason, Rejection } from '../cluster/reason.ts';
 import type { MachineId } from '../machine/machine.ts';
 
 /** The placement of one unit, and the reasons against other machines. */
@@ -10,13 +10,14 @@ export type Decision =
       readonly machine: MachineId;
       readonly rejected: readonly Rejection[];
     }
-  /** It stays; `violation` is a violation on its machine that cannot be resolved now. */
+  /** It stays. */
   | {
       readonly kind: 'keep';
       readonly unit: string;
       readonly machine: MachineId;
-      readonly violation: Reason | undefined;
+      readonly violation: undefined;
     }
+  | Stuck
   | {
       readonly kind: 'move';
       readonly unit: string;
@@ -41,6 +42,32 @@ export type Decision =
       readonly machines: readonly MachineId[];
       readonly rejected: readonly Rejection[];
     };
+
+/** It stays in spite of a violation on its machine, because of `stays`. */
+export type Stuck = {
+  readonly kind: 'keep';
+  readonly unit: string;
+  readonly machine: MachineId;
+  readonly violation: Reason;
+  readonly stays: Stay;
+};
+
+/** Why a unit does not leave its machine. */
+export type Stay =
+  /** The machine may come back within the agent TTL. */
+  | { readonly code: 'may-return' }
+  /** The machine is up, and may run it. */
+  | { readonly code: 'is-up' }
+  /** So many machines are unreachable that the observer counts as cut off. */
+  | { readonly code: 'cut-off' }
+  /** No other machine is feasible. */
+  | { readonly code: 'no-other' }
+  /** No other machine is feasible, because its text is held and there is no older one. */
+  | HeldReason;
+
+export function isStuck(decision: Decision): decision is Stuck {
+  return decision.kind === 'keep' && decision.violation !== undefined;
+}
 
 /** The machines that shall have the unit of a decision. */
 export function machinesOf(decision: Decision): readonly MachineId[] {

@@ -2,7 +2,7 @@ import { compareText } from '../base/text.ts';
 import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
 import { CONSTRAINTS, type RuleResult } from './constraints.ts';
 import { type Decision, machinesOf } from './decision.ts';
-import { isCutOff, schedule } from './schedule.ts';
+import { asKept, holdOf, schedule } from './schedule.ts';
 import { Workload } from './workload.ts';
 
 /** The results of all rules for a unit on one machine. */
@@ -23,8 +23,6 @@ export type Explanation = {
   readonly machines: readonly MachineEvaluation[];
   /** The best other machine for a standard unit; undefined if there is none. */
   readonly runnerUp: MachineView | undefined;
-  /** More than half of the machines are unreachable, so nothing leaves them. */
-  readonly cutOff: boolean;
 };
 
 /** Explains `unit`, which the snapshot may not have yet. Uses the rules of {@link schedule}. */
@@ -37,11 +35,11 @@ export function explain(snapshot: ClusterSnapshot, unit: DesiredUnit): Explanati
   // Without the unit itself: it must not count as load of the machine it is on.
   const load = new Workload({ ...snapshot, units: others });
   const workload = new Workload(supposed);
+  const mayBeHeldBack = wanted.held !== undefined && wanted.machine !== undefined;
   const evaluations = load.rank(unit, snapshot.machines).map((machine): MachineEvaluation => {
-    const results = CONSTRAINTS.map(({ rule, check }) => ({
-      rule,
-      reason: check({ unit: wanted, machine, workload, snapshot: supposed }),
-    }));
+    const candidate = { unit: wanted, machine, workload, snapshot: supposed };
+    const rules = CONSTRAINTS.map(({ rule, check }) => ({ rule, reason: check(asKept(candidate)) }));
+    const results = mayBeHeldBack ? [...rules, { rule: 'Held', reason: holdOf(candidate) }] : rules;
     const isFeasible = results.every(({ reason }) => reason === undefined);
     return { machine, units: load.count(machine.id ?? ''), results, isFeasible };
   });
@@ -54,7 +52,6 @@ export function explain(snapshot: ClusterSnapshot, unit: DesiredUnit): Explanati
     decision,
     machines: [...evaluations.filter(isChosen), ...feasible, ...rest],
     runnerUp: decision.kind === 'global' ? undefined : feasible[0]?.machine,
-    cutOff: isCutOff(snapshot),
   };
 }
 

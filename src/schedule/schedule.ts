@@ -1,6 +1,6 @@
 import { compareText } from '../base/text.ts';
 import { hasFailedOn, keptOn } from '../cluster/held.ts';
-import type { Reason, Rejection } from '../cluster/reason.ts';
+import type { HeldReason, Reason, Rejection } from '../cluster/reason.ts';
 import {
   type ClusterSnapshot,
   type DesiredUnit,
@@ -13,7 +13,7 @@ import { hasAnswered } from '../cluster/unreachable.ts';
 import type { MachineId } from '../machine/machine.ts';
 import { isTemplateName } from '../unit/unit-name.ts';
 import { type Candidate, type Context, firstViolation, violations } from './constraints.ts';
-import type { Decision } from './decision.ts';
+import type { Decision, Stay } from './decision.ts';
 import { type Choice, EquivalenceClasses, type Feasibility } from './equivalence.ts';
 import type { UnitIndex } from './unit-index.ts';
 import { Workload } from './workload.ts';
@@ -79,22 +79,36 @@ function place(context: Context, classes: EquivalenceClasses): Decision {
 function keepOrMove(context: Context, from: MachineId): Decision {
   const { unit, snapshot } = context;
   const because = reasonToLeave(context, from);
-  const keep: Decision = { kind: 'keep', unit: unit.name, machine: from, violation: because };
-  if (because === undefined || isCutOff(snapshot)) return keep;
-  const isLost = because.code === 'machine-silent';
-  if (isLost && (!because.mayBeDown || because.silentMs < snapshot.agentTtlMs)) return keep;
+  if (because === undefined) return { kind: 'keep', unit: unit.name, machine: from, violation: undefined };
+  const keep = { kind: 'keep', unit: unit.name, machine: from, violation: because } as const;
+  const waits = waitOf(because, snapshot);
+  if (waits !== undefined && unit.held === undefined) return { ...keep, stays: waits };
   const { best, rejected } = choose({
     ...context,
-    snapshot: isLost ? steadyOf(snapshot) : snapshot,
+    snapshot: because.code === 'machine-silent' ? steadyOf(snapshot) : snapshot,
     moves: true,
   });
+  const held = best === undefined ? rejected.map(({ reason }) => reason).find(isHold) : undefined;
+  if (waits !== undefined) return { ...keep, stays: held ?? waits };
   if (best === undefined && because.code === 'replaced')
     return { kind: 'unschedulable', unit: unit.name, from, rejected };
   if (best?.id === undefined) {
-    const held = rejected.find(({ reason }) => reason.code === 'lease-may-hold');
-    return held === undefined ? keep : { ...keep, violation: held.reason };
+    const lease = rejected.find(({ reason }) => reason.code === 'lease-may-hold');
+    return { ...keep, violation: lease?.reason ?? because, stays: held ?? { code: 'no-other' } };
   }
   return { kind: 'move', unit: unit.name, from, machine: best.id, because, rejected };
+}
+
+/** Why a unit stays for now, whether or not another machine is feasible. */
+function waitOf(because: Reason, snapshot: ClusterSnapshot): Stay | undefined {
+  if (isCutOff(snapshot)) return { code: 'cut-off' };
+  if (because.code !== 'machine-silent') return undefined;
+  if (!because.mayBeDown) return { code: 'is-up' };
+  return because.silentMs < snapshot.agentTtlMs ? { code: 'may-return' } : undefined;
+}
+
+function isHold(reason: Reason): reason is HeldReason {
+  return reason.code === 'held';
 }
 
 /** The snapshot without machines that came back recently: they do not get the units of an unreachable machine. */
@@ -137,6 +151,7 @@ const MUST_LEAVE: Readonly<Record<Exclude<Reason['code'], 'conflict' | 'triggere
   drained: true,
   'no-lease': false,
   'lease-may-hold': false,
+  held: false,
 };
 
 /** Whether so many machines are unreachable at once (more than half by default) that the network here must be down. */
@@ -153,7 +168,7 @@ function choose(context: Context & { readonly moves?: true }): Choice {
   return { best: context.workload.best(context.unit, feasible), rejected };
 }
 
-/** With `moves`, machines on which no pass would start the unit are left out. */
+/** With `moves`, machines on which no pass would start the unit are not feasible. */
 function feasibleMachines({
   unit,
   workload,
@@ -163,9 +178,8 @@ function feasibleMachines({
   const feasible: MachineView[] = [];
   const rejected: Rejection[] = [];
   for (const machine of snapshot.machines) {
-    const candidate = asKept({ unit, workload, snapshot, machine });
-    if (moves && candidate.unit === unit && isRefused(candidate)) continue;
-    const reason = firstViolation(candidate);
+    const candidate = { unit, workload, snapshot, machine };
+    const reason = (moves && holdOf(candidate)) ?? firstViolation(asKept(candidate));
     if (reason === undefined) feasible.push(machine);
     else rejected.push({ machine: machine.machine.name, reason });
   }
@@ -173,17 +187,20 @@ function feasibleMachines({
 }
 
 /** The candidate with the text that the machine has or would get: an older one while that of the unit is held. */
-function asKept(candidate: Candidate): Candidate {
+export function asKept(candidate: Candidate): Candidate {
   const { unit, machine, snapshot } = candidate;
   if (unit.held === undefined) return candidate;
   return { ...candidate, unit: keptOn(unit, observedOn(machine, unit.name), snapshot) ?? unit };
 }
 
-/** A held text is neither put on further machines, nor started where it failed. */
-function isRefused({ unit, machine }: Candidate): boolean {
+/** Why the unit does not move to the machine: a held text is neither put on further machines, nor started where it failed. */
+export function holdOf(candidate: Candidate): HeldReason | undefined {
+  const { unit, machine } = candidate;
+  const { hash, held } = unit;
+  if (held === undefined || machine.id === unit.machine || asKept(candidate).unit !== unit) return undefined;
   const observed = observedOn(machine, unit.name);
   const isThere = observed?.record?.digest === unit.digest;
-  return unit.held !== undefined && (!isThere || hasFailedOn(unit, observed, machine));
+  return isThere && !hasFailedOn(unit, observed, machine) ? undefined : { code: 'held', hash, held };
 }
 
 /** The units in `scope`, each after the units whose machine it must share; the members of a cycle keep their order. */

@@ -113,7 +113,13 @@ const FAILURES: { readonly [C in Failure['code']]: Extract<Failure, { code: C }>
 
 const DECISIONS: { readonly [K in Decision['kind']]: Extract<Decision, { kind: K }> } = {
   place: { kind: 'place', unit: 'a.service', machine: idOf('m1'), rejected: REJECTED },
-  keep: { kind: 'keep', unit: 'a.service', machine: idOf('m1'), violation: REASON },
+  keep: {
+    kind: 'keep',
+    unit: 'a.service',
+    machine: idOf('m1'),
+    violation: REASON,
+    stays: { code: 'no-other' },
+  },
   move: {
     kind: 'move',
     unit: 'a.service',

@@ -1,16 +1,26 @@
 import { describe, expect, it } from 'vitest';
+import { ChangeNotifier } from '../../src/controller/change-notifier.ts';
 import { toDo } from '../../src/controller/to-do.ts';
 import { destroy } from '../../src/operations/destroy.ts';
 import { drain } from '../../src/operations/drain.ts';
+import { explainUnit } from '../../src/operations/explain.ts';
 import { observeCluster } from '../../src/operations/observe-cluster.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { start } from '../../src/operations/set-target-state.ts';
+import { readUnitFolder } from '../../src/operations/sets/folder.ts';
+import { planSet } from '../../src/operations/sets/plan.ts';
+import { wantedSet } from '../../src/operations/sets/wanted.ts';
 import type { RequestResult } from '../../src/operations/unit-result.ts';
 import { history } from '../../src/operations/unit-texts.ts';
+import { explanationLines } from '../../src/output/explanation.ts';
 import { resultOf } from '../../src/output/listings.ts';
+import { logEntry } from '../../src/output/log.ts';
 import { drainJson, drainReport } from '../../src/output/machines.ts';
+import { passReport } from '../../src/output/pass.ts';
+import { requestFailures } from '../../src/output/request-failures.ts';
+import { requestReport } from '../../src/output/request-report.ts';
 import { UNKNOWN_MACHINE } from '../../src/registry/edit.ts';
-import { idOf, NOW, systemdState } from '../support/builders.ts';
+import { idOf, NOW, systemdState, TTL_MS } from '../support/builders.ts';
 import { FALSE, makeScene, outcome, type Scene, SLEEP } from './scene.ts';
 
 const UNIT = 'web.service';
@@ -148,6 +158,65 @@ describe('a first text', () => {
     const scene = await started(`[Unit]\nConditionPathExists=/nowhere\n${SLEEP}`);
     await reconcileEverything(scene.ports);
     expect([await heldOn(scene), startsOn(scene)]).toEqual([undefined, 2]);
+  });
+});
+
+describe('a first text that has failed, on a machine that is lost', () => {
+  /** The messages of all outputs about the unit, by output. */
+  async function messages(scene: Scene): Promise<Readonly<Record<string, readonly string[]>>> {
+    const { ports, cwd } = scene;
+    const options = { adopt: false, prune: false, pruneLimit: undefined };
+    const { expected } = await planSet(ports, wantedSet(await readUnitFolder(['units'], cwd), 'x'), options);
+    const snapshot = await observeCluster(ports, { names: [UNIT], digests: true });
+    const log: string[] = [];
+    const notifier = new ChangeNotifier((notice) => log.push(logEntry(notice)?.message ?? ''));
+    notifier.decisions(toDo(snapshot).decisions, snapshot);
+    return {
+      start: requestReport('start', await startIt(scene)).err,
+      plan: requestFailures('apply', expected, true),
+      reconcile: passReport(await reconcileEverything(ports)).err,
+      explain: explanationLines(await explainUnit(ports, { unit: UNIT, cwd })),
+      log,
+    };
+  }
+
+  it.each([
+    ['that may return', 0],
+    ['that is lost', TTL_MS],
+  ])('%s: it stays because it is held, in all outputs', async (_, silentMs) => {
+    const scene = await started(FALSE, ['m1', 'm2']);
+    await scene.write(`units/${UNIT}`, FALSE);
+    scene.machines.disconnect('m1');
+    await reconcileEverything(scene.ports);
+    scene.clock.time += silentMs;
+    const found = await messages(scene);
+    for (const [output, lines] of Object.entries(found)) {
+      const isSilent = output === 'log' && silentMs < TTL_MS;
+      expect([output, lines.join('\n').includes('is held, and there is no older one')]).toEqual([
+        output,
+        !isSilent,
+      ]);
+      expect(lines.join('\n')).not.toMatch(/[Mm]oves? when|machine fits|rollback|applies it/);
+    }
+    const again = /or try this one again: fleetctl start --retry web\.service$/;
+    expect(found.start?.at(-1)).toMatch(again);
+    expect(found.plan?.at(-1)).toMatch(again);
+    expect(found.reconcile?.at(-1)).toMatch(again);
+    expect(found.explain?.slice(1)).toEqual([
+      'Runner-up: none, no other machine may start its text',
+      expect.stringMatching(/^It stays although it .*; text \w{7} is held, and there is no older one$/),
+      expect.stringMatching(/^It is held: text \w{7} failed on m1: exit status 1$/),
+    ]);
+    expect(scene.there()).toEqual({ m1: [`${UNIT} failed`] });
+  });
+
+  it('moves with --retry', async () => {
+    const scene = await started(FALSE, ['m1', 'm2']);
+    scene.machines.disconnect('m1');
+    await reconcileEverything(scene.ports);
+    scene.clock.time += TTL_MS;
+    await startIt(scene, { retry: true });
+    expect([startsOn(scene, 'm2'), await heldOn(scene)]).toEqual([1, ['m2']]);
   });
 });
 

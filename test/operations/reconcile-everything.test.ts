@@ -113,7 +113,7 @@ describe('an unreachable machine', () => {
     expect(await pass(scene)).toEqual([
       warning(''),
       'Error: Cannot reconcile unit "a.service": machine "m1" (10.0.0.1) does not answer',
-      'hint: They move when it has been unreachable for agent_ttl (0s so far)',
+      'hint: It moves when the machine has been unreachable for agent_ttl (0s so far)',
       'status 5',
     ]);
     scene.machines.disconnect(

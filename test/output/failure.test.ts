@@ -140,10 +140,15 @@ const WORDS: {
       ),
     ],
     [
-      { code: 'held', hash: `5d7d29e${'0'.repeat(33)}`, held: heldOn(systemdState('dead')) },
+      {
+        code: 'held',
+        hash: `5d7d29e${'0'.repeat(33)}`,
+        held: heldOn(systemdState('dead')),
+        isFirst: true,
+      },
       only(
         'held: text 5d7d29e failed on m4: it did not start: inactive (dead)',
-        'Give it another text: fleetctl start --replace UNIT, or fleetctl rollback UNIT; or try this one again: fleetctl start --retry UNIT',
+        'Give it another text: fleetctl start --replace UNIT; or try this one again: fleetctl start --retry UNIT',
       ),
     ],
   ],
@@ -173,14 +178,14 @@ const WORDS: {
       },
       only(
         'it keeps its old text, because web@1.service on m1, web@2.service are not up, and at most 2 of its copies may be down (MaxParallel=2)',
-        'fleetd or "fleetctl reconcile" continues when that has changed; to continue now: fleetctl start --max-parallel 3',
+        'fleetd or "fleetctl reconcile" continues when that has changed; to continue now: fleetctl start --max-parallel 3 UNIT',
       ),
     ],
     [
       { code: 'gated', limit: 1, down: [{ unit: 'g.service', machine: 'm2', isSilent: true }] },
       only(
         'it keeps its old text, because m2 does not answer, and at most 1 of its copies may be down (MaxParallel=1)',
-        'fleetd or "fleetctl reconcile" continues when that has changed; to continue now: fleetctl start --max-parallel 2',
+        'fleetd or "fleetctl reconcile" continues when that has changed; to continue now: fleetctl start --max-parallel 2 UNIT',
       ),
     ],
     [
@@ -195,7 +200,7 @@ const WORDS: {
       },
       only(
         'it keeps its old text, because m2, m3 do not answer, g.service on m4 is not up, and at most 1 of its copies may be down (MaxParallel=1)',
-        'fleetd or "fleetctl reconcile" continues when that has changed; to continue now: fleetctl start --max-parallel 4',
+        'fleetd or "fleetctl reconcile" continues when that has changed; to continue now: fleetctl start --max-parallel 4 UNIT',
       ),
     ],
   ],
@@ -396,9 +401,20 @@ describe('a failure in words', () => {
   });
 });
 
-it.each(['start', 'apply'] as const)('the hint about a held text names the unit after %s', (command) => {
+it.each([undefined, 'units'])('the hint about a held text names the unit (%s)', (folder) => {
   const failure = { code: 'held', hash: '5d7d29e', held: heldOn(systemdState('failed')) } as const;
-  expect(failureText(failure, command, 'web.service').hint).toMatch(/fleetctl start --retry web\.service$/);
+  const { hint } = failureText(failure, { unit: 'web.service', folder });
+  expect(hint).toMatch(/fleetctl start --retry web\.service$/);
+});
+
+it('the hint about a unit that waits for others names the command that continues', () => {
+  const down = [{ unit: 'web@1.service', machine: 'm2', isSilent: true }];
+  const hintOf = (folder?: string): string | undefined =>
+    failureText({ code: 'gated', limit: 1, down }, { unit: 'web@2.service', folder }).hint;
+  expect([hintOf(), hintOf('--set web units')]).toEqual([
+    expect.stringMatching(/: fleetctl start --max-parallel 2 web@2\.service$/),
+    expect.stringMatching(/: fleetctl apply --max-parallel 2 --set web units$/),
+  ]);
 });
 
 it('the hints of apply name its own options', () => {
@@ -414,9 +430,9 @@ it('the hints of apply name its own options', () => {
       cause: { code: 'held', hash: '5d7d29e', held },
     },
   ];
-  expect(failures.map((failure) => failureText(failure, 'apply').hint)).toEqual([
+  expect(failures.map((failure) => failureText(failure, { unit: 'UNIT', folder: 'units' }).hint)).toEqual([
     'Correct its file; or try this one again: fleetctl start --retry UNIT',
-    'fleetd or "fleetctl reconcile" continues when that has changed; to continue now: fleetctl apply --max-parallel 2',
+    'fleetd or "fleetctl reconcile" continues when that has changed; to continue now: fleetctl apply --max-parallel 2 units',
     'Correct its file; or try this one again: fleetctl start --retry UNIT',
   ]);
 });

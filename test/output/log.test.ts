@@ -2,8 +2,18 @@ import { expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import { logEntry } from '../../src/output/log.ts';
 import type { ControllerEvent } from '../../src/reconcile/events.ts';
+import type { Stay } from '../../src/schedule/decision.ts';
 
 const silence = (code: string, message: string) => ({ since: 0, code, message, hint: undefined });
+const HELD = {
+  at: 1,
+  machines: [],
+  cause: { kind: 'unhealthy', what: 'command', withinMs: 1 },
+} as const;
+const stuck = (stays: Stay): ControllerEvent => ({
+  kind: 'stuck',
+  decision: { kind: 'keep', unit: 'a.service', machine: 'm1', violation: { code: 'drained' }, stays },
+});
 const DENIED = new FleetError('registry-unavailable', 'The etcd registry refused: permission denied');
 
 it.each<[ControllerEvent, string]>([
@@ -34,6 +44,18 @@ it.each<[ControllerEvent, string]>([
   [
     { kind: 'pass-failed', units: ['a.service'], error: DENIED, again: false },
     `error: a pass failed: ${DENIED.message}`,
+  ],
+  [
+    stuck({ code: 'no-other' }),
+    'warning: unit a.service should leave its machine, but no other machine fits: it is drained',
+  ],
+  [
+    stuck({ code: 'is-up' }),
+    'warning: unit a.service should leave its machine, but the machine is up and may run it: it is drained',
+  ],
+  [
+    stuck({ code: 'held', hash: '5d7d29e00', held: HELD }),
+    'warning: unit a.service should leave its machine, but text 5d7d29e is held, and there is no older one: it is drained',
   ],
 ])('%o', (event, line) => {
   const entry = logEntry(event);

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Reason } from '../../src/cluster/reason.ts';
 import { formatAge } from '../../src/output/format.ts';
 import { reasonText } from '../../src/output/reason.ts';
+import { idOf, systemdState } from '../support/builders.ts';
 
 const conflict = {
   code: 'conflict',
@@ -15,6 +16,15 @@ const silent = {
   silentMs: 12_400,
   message: 'Cannot reach machine "m1" (10.0.0.1:22): connection refused',
   mayBeDown: true,
+} as const;
+const HELD = {
+  code: 'held',
+  hash: '5d7d29e00',
+  held: {
+    at: 1,
+    machines: [{ id: idOf('m4'), name: 'm4' }],
+    cause: { kind: 'not-up', state: systemdState('failed', { exitStatus: 203 }) },
+  },
 } as const;
 const metadata = { code: 'machine-metadata', key: 'role', wanted: ['db'], actual: 'web' } as const;
 
@@ -114,6 +124,7 @@ const SENTENCES: {
       'machine "m2" is unreachable and may run it under its lease; only fleetd knows when that is over',
     ],
   ],
+  held: [[HELD, 'held: text 5d7d29e failed on m4: exit status 203']],
   'machine-removed': [[{ code: 'machine-removed', machine: 'm9' }, 'no machine has this id any more']],
 };
 

@@ -6,6 +6,7 @@ import { errorLines, unreachableLines } from '../../src/output/report.ts';
 import type { UnitVerb } from '../../src/output/request-failures.ts';
 import { dryRunReport, requestReport } from '../../src/output/request-report.ts';
 import type { MachinePlan } from '../../src/plan/step.ts';
+import type { Stay } from '../../src/schedule/decision.ts';
 import { desiredUnit, recordOf, systemdState } from '../support/builders.ts';
 
 const M1: MachineRef = { name: 'm1', id: '148a18ff6e954cd892dac9de9bb90d5a', address: '10.0.0.1' };
@@ -29,6 +30,16 @@ function result(changes: Partial<UnitResult> = {}): UnitResult {
     ...changes,
   };
 }
+
+const HELD: Stay = {
+  code: 'held',
+  hash: '5d7d29e00',
+  held: {
+    at: 1,
+    machines: [{ id: M2.id ?? '', name: 'm2' }],
+    cause: { kind: 'not-up', state: systemdState('failed') },
+  },
+};
 
 const LAUNCHED_ON_M1 = { machines: [M1], eligible: 2 };
 
@@ -247,30 +258,48 @@ describe('a unit that stays although', () => {
     mayBeDown: true,
   } as const;
 
-  it('its machine is silent: when it will move', () => {
-    const { err } = report('start', { failures: [silent], violation });
-    expect(err.slice(3)).toEqual([
-      'hint: It moves when its machine has been unreachable for agent_ttl (12s so far)',
-    ]);
+  const noOther = { code: 'no-other' } as const;
+
+  it.each<readonly [Stay, readonly string[]]>([
+    [
+      { code: 'may-return' },
+      ['hint: It moves when the machine has been unreachable for agent_ttl (12s so far)'],
+    ],
+    [{ code: 'is-up' }, []],
+    [noOther, ['hint: It does not move, because no other machine fits']],
+    [
+      { code: 'cut-off' },
+      ['hint: It does not move, because too many machines are unreachable for anything to move'],
+    ],
+  ])('its machine is silent: whether it will move (%o)', (stays, hints) => {
+    expect(report('start', { failures: [silent], violation, stays }).err.slice(3)).toEqual(hints);
   });
 
-  it('its machine refuses us: nothing, for it will not move', () => {
-    expect(report('start', { violation: { ...violation, mayBeDown: false } }).err).toEqual([]);
+  it('its machine is silent, and its first text is held: what to do, and not that the machine decides', () => {
+    expect(report('start', { failures: [silent], violation, stays: HELD }).err.slice(2)).toEqual([
+      'hint: It does not move, because text 5d7d29e is held, and there is no older one',
+      'hint: Give it another text: fleetctl start --replace a.service; or try this one again: fleetctl start --retry a.service',
+    ]);
+    const stopped = report('stop', { target: 'loaded', failures: [silent], violation, stays: HELD });
+    expect(stopped.err).toContainEqual(expect.stringContaining('Its target state loaded is stored'));
   });
 
   it('its machine has left fleet.conf', () => {
     const gone = { code: 'machine-removed', machine: 'a'.repeat(32) } as const;
-    expect(report('stop', { machines: [], violation: gone })).toEqual({
-      out: [],
-      err: [
-        'Warning: unit "a.service" stays assigned to a machine that is not in fleet.conf, because no other machine fits',
-      ],
-    });
+    const stays = (why: Stay): readonly string[] =>
+      report('stop', { machines: [], violation: gone, stays: why }).err;
+    expect(stays(noOther)).toEqual([
+      'Warning: unit "a.service" stays assigned to a machine that is not in fleet.conf, because no other machine fits',
+    ]);
+    expect(stays(HELD)).toEqual([
+      'Warning: unit "a.service" stays assigned to a machine that is not in fleet.conf, because text 5d7d29e is held, and there is no older one',
+      expect.stringMatching(/^hint: Give it another text: .*--retry a\.service$/),
+    ]);
   });
 
   it('a rule speaks against its machine', () => {
     const rule = { code: 'machine-metadata', key: 'role', wanted: ['db'], actual: undefined } as const;
-    expect(report('start', { machines: [M1], violation: rule })).toEqual({
+    expect(report('start', { machines: [M1], violation: rule, stays: noOther })).toEqual({
       out: ['Unit a.service launched on 148a18ff.../10.0.0.1'],
       err: [
         'Warning: unit "a.service" stays on a machine it does not fit, because no other machine fits: MachineMetadata= requires role=db, it has no role',

@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest';
+import type { DesiredUnit } from '../../src/cluster/snapshot.ts';
 import { isCutOff } from '../../src/schedule/schedule.ts';
-import { type ClusterBuilder, cluster, foreignUnit, idOf, TTL_MS } from '../support/builders.ts';
+import {
+  type ClusterBuilder,
+  cluster,
+  desiredUnit,
+  foreignUnit,
+  idOf,
+  systemdState,
+  TTL_MS,
+} from '../support/builders.ts';
 import { decisionOf, placesOf } from './ask.ts';
 
 const THREE = cluster().machine('m1').machine('m2').machine('m3');
@@ -224,6 +233,56 @@ describe('an unreachable machine', () => {
 
   it('gets no new unit', () => {
     expect(placesOf(cluster().unreachable('m1', 0).machine('m2').unit(A))[A]).toBe('m2');
+  });
+});
+
+describe('why a unit stays', () => {
+  const held = {
+    at: 1,
+    machines: [{ id: idOf('m1'), name: 'm1' }],
+    cause: { kind: 'not-up', state: systemdState('failed') },
+  } as const;
+  const reasonFor = (builder: ClusterBuilder, older?: DesiredUnit, isHeld = true): unknown => {
+    const units = builder.snapshot().units.map((unit) => (isHeld ? { ...unit, held } : unit));
+    const keptTexts = older === undefined ? [] : [{ unit: older, isBase: true }];
+    const decision = decisionOf(A, builder, { units, keptTexts });
+    return decision.kind === 'keep' && decision.violation !== undefined ? decision.stays : decision.kind;
+  };
+  const on = (m1: ClusterBuilder, fleet = ''): ClusterBuilder =>
+    m1.machine('m2').machine('m3').unit(A, fleet, { machine: 'm1' });
+  const lost = (ms: number, fleet = '', code = 'ssh-timeout'): ClusterBuilder =>
+    on(cluster().unreachable('m1', ms, { role: 'db' }, { code }), fleet);
+
+  it.each<readonly [string, ClusterBuilder]>([
+    ['may-return', lost(0)],
+    ['is-up', lost(TTL_MS, '', 'ssh-host-key')],
+    ['no-other', lost(TTL_MS, 'MachineMetadata=role=db')],
+    ['no-other', on(cluster().machine('m1'), 'MachineMetadata=role=db')],
+    [
+      'cut-off',
+      cluster().unreachable('m1', 0).unreachable('m2', 0).machine('m3').unit(A, '', { machine: 'm1' }),
+    ],
+  ])('%s', (code, builder) => {
+    expect(reasonFor(builder, undefined, false)).toEqual({ code });
+  });
+
+  it.each([0, TTL_MS])('its first text is held, whether or not its machine returns (%d ms)', (ms) => {
+    expect(reasonFor(lost(ms))).toMatchObject({ code: 'held', held });
+  });
+
+  it('no other machine fits the older text of a held one', () => {
+    const older = desiredUnit(A, 'MachineMetadata=role=db', {
+      text: '[Service]\nExecStart=/bin/old\n[X-Fleet]\nMachineMetadata=role=db\n',
+    });
+    expect(reasonFor(lost(TTL_MS), older)).toEqual({ code: 'no-other' });
+  });
+
+  it('not, if its held text has an older one that fits elsewhere', () => {
+    const older = desiredUnit(A, '', { text: '[Service]\nExecStart=/bin/old\n' });
+    expect([reasonFor(lost(0), older), reasonFor(lost(TTL_MS), older)]).toEqual([
+      { code: 'may-return' },
+      'move',
+    ]);
   });
 });
 

@@ -236,7 +236,7 @@ async function reportApplied(
   if (plan.changes.length === 0 && call.options.output !== 'json') await showPlan(call, plan);
   const { out, err } = appliedReport(plan, result);
   if (call.options.output === 'json')
-    call.streams.out(jsonText({ ...planJson(plan), applied: requestJson(result, false, 'apply') }));
+    call.streams.out(jsonText({ ...planJson(plan), applied: requestJson(result, false) }));
   else printInfo(call.streams, out);
   writeLines(call.streams.err, err);
   return requestStatus(result);

@@ -139,6 +139,7 @@ async function execute(
   const { snapshot } = report;
   return forgetPruned(ports, plan, {
     ...requestResult(report, plan.edits.held),
+    folder: wanted.folder,
     alone: startedAlone(changed, snapshot.units),
     apart: unitsApart(changed, snapshot.units),
   });

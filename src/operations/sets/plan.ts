@@ -70,7 +70,7 @@ async function planOn(
     skipped: wanted.skipped,
     problems: edits.problems,
     before,
-    expected: requestResult(report, edits.held),
+    expected: { ...requestResult(report, edits.held), folder: wanted.folder },
   });
   if (edits.problems.length > 0 || edits.scope.size === 0) return plan([]);
   await registry.update(() => edits.units.map((unit) => ({ kind: 'put-unit', unit })));
