@@ -97,9 +97,11 @@ export class Fleet {
   conf({ through = this.#cluster, ...top } = {}) {
     const { identityFile, knownHostsFile, machines } = through;
     const ssh = `user = root\nidentity_file = ${identityFile}\nknown_hosts_file = ${knownHostsFile}\n`;
-    const sections = machines.map(({ name, host, port }) => {
+    const sections = machines.map(({ name, host, port, near }) => {
       const address = port === '22' ? host : `${host}:${port}`;
-      return `[machine.${name}]\naddress = ${address}\n`;
+      const lines =
+        near === undefined ? `address = ${address}\n` : `address = ${near}\nconnect_to = ${address}\n`;
+      return `[machine.${name}]\n${lines}`;
     });
     const settings = Object.entries({ registry: 'file:registry', ...top }).map(
       ([key, value]) => `${key} = ${value}\n`,

@@ -82,7 +82,7 @@ export function farCluster({ folder, identityFile, knownHostsFile, machines }, p
     const place = port === '22' ? host : `[${host}]:${port}`;
     const keys = known.filter((line) => line.startsWith(`${place} `));
     const lines = keys.map((line) => line.replace(place, `[127.0.0.1]:${proxies[index].port}`));
-    return { name, host: '127.0.0.1', port: proxies[index].port, lines };
+    return { name, host: '127.0.0.1', port: proxies[index].port, near: place, lines };
   });
   const file = join(folder, `known_hosts.${far[0].port}`);
   writeFileSync(file, `${far.flatMap(({ lines }) => lines).join('\n')}\n`);
