@@ -33,7 +33,7 @@ const copyCommand: Command = {
           ? '/var/lib/fleet/registry and /var/lib/fleet/voters on the machines'
           : 'the old registry';
       writeLines(streams.err, [
-        `hint: Write "registry = ${target.text}" into every fleet.conf of this cluster, and move ${old} away`,
+        `hint: To use the copy from now on, write "registry = ${target.text}" into every fleet.conf of this cluster, and move ${old} away`,
       ]);
       return EXIT.done;
     });
