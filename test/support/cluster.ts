@@ -49,13 +49,21 @@ export function hostKeyOf(machine: string): string {
   return line?.slice(start.length) ?? '';
 }
 
-/** Whether machines may be stopped, hung, cut off or full. */
-let isDisturbed = true;
+export const MACHINES: readonly string[] = ['k1', 'k2', 'k3'];
+
+/** The verbs that disturb a machine until another verb repairs it. */
+const REPAIRS: Readonly<Record<string, string>> = { hang: 'resume', cut: 'heal', fill: 'unfill' };
+/** The machines that each repair is missing on. Those of an earlier process may miss all. */
+const missing: ReadonlyMap<string, Set<string>> = new Map(
+  Object.values(REPAIRS).map((verb) => [verb, new Set(existsSync(CLUSTER_FOLDER) ? MACHINES : [])]),
+);
 
 /** Runs a verb of the cluster script, for example `cluster('kill', 'k2')`. Rejects with its output. */
-export async function cluster(...words: readonly string[]): Promise<string> {
-  isDisturbed = true;
-  return clusterIn(SLOT, ...words);
+export async function cluster(verb: string, ...words: readonly string[]): Promise<string> {
+  for (const word of words) missing.get(REPAIRS[verb] ?? '')?.add(word);
+  const said = await clusterIn(SLOT, verb, ...words);
+  for (const word of words) missing.get(verb)?.delete(word);
+  return said;
 }
 
 const run = promisify(execFile);
@@ -87,16 +95,9 @@ export async function until(machine: string, command: string): Promise<void> {
   await inside(machine, `for try in $(seq 300); do if ${command}; then exit 0; fi; sleep 0.1; done; exit 1`);
 }
 
-export const MACHINES: readonly string[] = ['k1', 'k2', 'k3'];
-
 async function restoreMachines(): Promise<void> {
-  if (isDisturbed || !(await Promise.all(MACHINES.map(answers))).every(Boolean)) {
-    if (!existsSync(CLUSTER_FOLDER)) await cluster('up', `${MACHINES.length}`);
-    for (const verb of ['resume', 'heal', 'unfill']) await cluster(verb, ...MACHINES);
-    await cluster('up', `${MACHINES.length}`);
-    isDisturbed = false;
-  }
-  await endSessions(...MACHINES);
+  for (const [verb, machines] of missing) if (machines.size > 0) await cluster(verb, ...machines);
+  if (!(await Promise.all(MACHINES.map(answers))).every(Boolean)) await cluster('up', `${MACHINES.length}`);
   await wipe(...MACHINES);
 }
 
@@ -112,28 +113,24 @@ function answers(machine: string): Promise<boolean> {
   });
 }
 
-/** Kills what earlier tests left: machines complete scripts that they have received, even if fleetctl was killed. */
-async function endSessions(...machines: readonly string[]): Promise<void> {
-  await insideAll(
-    machines,
-    `main=$(systemctl show -P MainPID sshd)
-    for pid in $(cat /sys/fs/cgroup/system.slice/sshd.service/cgroup.procs); do
-      [ "$pid" = "$main" ] || kill -KILL "$pid" 2>/dev/null || true
-    done`,
-  );
-}
-
 /** Starts machines after the third, and removes the files of earlier tests. */
 export async function add(...machines: readonly string[]): Promise<void> {
   await cluster('up', `${MACHINES.length + machines.length}`);
   await wipe(...machines);
 }
 
-/** Removes all units and files of fleet from machines. */
+/**
+ * Removes all units and files of fleet from machines. Kills what earlier tests left: machines complete scripts that they have received,
+ * even if fleetctl was killed.
+ */
 export async function wipe(...machines: readonly string[]): Promise<void> {
   await insideAll(
     machines,
-    `cd /etc/systemd/system
+    `main=$(systemctl show -P MainPID sshd)
+    for pid in $(cat /sys/fs/cgroup/system.slice/sshd.service/cgroup.procs); do
+      [ "$pid" = "$main" ] || kill -KILL "$pid" 2>/dev/null || true
+    done
+    cd /etc/systemd/system
     units=$(ls /var/lib/fleet/units 2>/dev/null || true)
     for unit in $units; do case "$unit" in *@.*) ;; *) systemctl stop -- "$unit" || [ $? -eq 5 ] ;; esac; done # 5: not loaded
     [ -z "$units" ] || rm -f -- $units
