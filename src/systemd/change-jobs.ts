@@ -72,7 +72,7 @@ export function setUnits(all: readonly Numbered[], which?: 'unlessDone'): readon
 }
 
 /** The commands for all of `units` that have not failed, if there are any. */
-function ifAny(units: readonly string[], ...commands: readonly string[]): readonly string[] {
+export function ifAny(units: readonly string[], ...commands: readonly string[]): readonly string[] {
   return [...units, 'if [ $# -gt 0 ]; then', ...commands, 'fi'];
 }
 
@@ -96,6 +96,7 @@ export function stopUnits(
     ...stops.map((each) =>
       unlessDone(each, stepCommand(each, 'claim', `claim ${each.unit} ${each.change.token}`)),
     ),
+    ...ifAny(setUnits(stops.filter(losesBoot), 'unlessDone'), 'erase fleet.target.wants "$@"'),
     ...stops
       .filter(({ change }) => !isRestart(change))
       .map((each) =>
@@ -123,6 +124,12 @@ export function stopUnits(
       'section left left "$@"',
     ),
   ];
+}
+
+/** Whether the unit does not start at boot any more. */
+function losesBoot({ change }: Numbered): boolean {
+  const keeps = recordOf(change)?.links.some((link) => link.startsWith('fleet.target.wants/'));
+  return !isRestart(change) && !isOfTemplate(change) && keeps !== true;
 }
 
 /** The links that stay while the unit is stopped: systemd starts nothing through them. */

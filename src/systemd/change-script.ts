@@ -4,6 +4,7 @@ import { encodeForPrintf, quote } from '../ssh/shell.ts';
 import { parseUnitName, templateOf } from '../unit/unit-name.ts';
 import {
   downCommand,
+  ifAny,
   isOfTemplate,
   type Numbered,
   numbered,
@@ -57,6 +58,7 @@ export function changeScript(
     ...putFiles(all),
     ...all.flatMap(arm),
     ...stopUnits(all, guards, waits),
+    ...eraseFiles(having('remove')),
     ...all.flatMap(install),
     ...having('forbid').map((each) =>
       stepCommand(each, 'forbid', `forbid ${each.unit} ${each.change.token}`),
@@ -144,6 +146,11 @@ function arm(each: Numbered): readonly string[] {
     Math.ceil(step.windowMs),
   ];
   return [stepCommand(each, 'arm', `arm ${words.join(' ')}`)];
+}
+
+function eraseFiles(removals: readonly Numbered[]): readonly string[] {
+  const units = removals.filter(({ change }) => !isOfTemplate(change));
+  return units.length === 0 ? [] : ifAny(setUnits(units), 'touched && erase . "$@"');
 }
 
 function install(each: Numbered): readonly string[] {

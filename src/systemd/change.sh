@@ -112,7 +112,7 @@ copy_template() {
   touched && cp -p -- "./$2" ".fleet-$$-adopt" && within 60 sync -- ".fleet-$$-adopt" && mv -fT ".fleet-$$-adopt" "./$1"
 }
 
-# seen UNIT TOKEN: 10 if the machine has seen a newer token
+# seen UNIT TOKEN: 10 if the machine has seen a newer token. The one in "removed" counts without a record
 seen() {
   known=$L/units/$1 seen=0
   [ -f "$known" ] || known=$L/removed/$1
@@ -234,10 +234,11 @@ renumber() {
 # overwrite FILE TEXT: in place and at once. The text is smaller than a block, so that this needs no room on a full disk, and
 # a power loss leaves either the old or the new one. Empty lines cover the rest of a longer text.
 overwrite() {
-  old=$(cat -- "$1") text=$2
-  while [ "${#text}" -lt "${#old}" ]; do text="$text
+  new=$2
+  contents "$1" || return
+  while [ "${#new}" -lt $((${#text} - 1)) ]; do new="$new
 "; done
-  printf '%s\n' "$text" 1<>"$1"
+  printf '%s\n' "$new" 1<>"$1"
 }
 
 # forbid UNIT TOKEN: it is not here, and an older decision cannot install it
@@ -259,7 +260,6 @@ install_unit() {
   shift 3
   [ -f "$L/confirm/$unit/armed" ] || forget_reverted "$unit" || return
   unlink_others "$unit" "$@" && keep "$index" "$unit" "$record" || return
-  [ ! -e "$L/removed/$unit" ] || rm -f "$L/removed/$unit" || return
   link "$unit" "$@" || return
   fence "$unit" "$fenced" || return
   [ ! -f ".fleet-$$-$index" ] || { touched && mv -fT ".fleet-$$-$index" "./$unit"; }
@@ -342,7 +342,15 @@ boot_target() {
 }
 
 # remove UNIT: its file, and all links to it
-remove() { touched && unlink_others "$1" && rm -f "./$1"; }
+remove() { touched && unlink_others "$1" && { ! is_there "./$1" || rm -f "./$1"; }; }
+# erase FOLDER UNIT...: removes the files or links of these names in it. That is the first attempt for all units, in one process; the steps
+# of each unit find what is left, with the error
+erase() {
+  folder=$1
+  shift
+  for unit; do shift; set -- "$@" "$folder/$unit"; done
+  rm -f -- "$@" 2>/dev/null
+}
 
 # retire UNIT TOKEN: removes its record after systemd has read that the unit is gone; before that it would count as foreign.
 # The token is kept.

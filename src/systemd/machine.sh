@@ -164,14 +164,16 @@ Conflicts=shutdown.target
 Before=shutdown.target'
 # boots: fleet.target has that text
 boots() {
-  [ -f fleet.target ] || return
+  [ -f fleet.target ] && contents fleet.target && [ "$text" = "$boot_text
+" ]
+}
+# contents FILE: sets $text to its lines, without the process that cat takes; only for short files
+contents() {
   text=
   while IFS= read -r line || [ "$line" ]; do
     text="$text$line
 "
-  done <fleet.target
-  [ "$text" = "$boot_text
-" ]
+  done <"$1"
 }
 # links: through which units pull other units in. Links of fleet.target count only if it has its text, because nothing starts it otherwise.
 links() {

@@ -136,7 +136,7 @@ describe.each(SHELLS)('a machine with %s', (shell) => {
     for (const change of [changes.launch(WEB, OLD, 1), changes.remove(WEB, 2), changes.launch(WEB, NEW, 3)]) {
       expect((await machine.change([change]))[0]?.failure).toBeUndefined();
     }
-    expect(machine.files('var')).toEqual(['cluster', `units/${WEB}`]);
+    expect(machine.files('var')).toEqual(['cluster', `removed/${WEB}`, `units/${WEB}`]);
   });
 
   it('keeps what failed apart from what did not', async () => {
