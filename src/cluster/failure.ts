@@ -135,6 +135,8 @@ export type UnitOutcome = {
   readonly state: SystemdState | undefined;
   /** Undefined if every requested change is in effect. */
   readonly failure: Failure | undefined;
+  /** The failure has led to a hold of its text; `isFirst` as for the failure `held`. */
+  readonly newHold?: { readonly isFirst: boolean };
   /** The job that was queued in systemd without waiting for it. */
   readonly triggered?: 'start' | 'stop';
   /** How many of its processes still run after its stop, because of its KillMode=; undefined for none. */

@@ -1,5 +1,6 @@
 import { quoted } from '../base/visible.ts';
 import { timeLeft } from '../cluster/confirmation.ts';
+import { isFirstText } from '../cluster/held.ts';
 import {
   type ClusterSnapshot,
   type Held,
@@ -47,11 +48,18 @@ export type Listing<Row> = {
   readonly withoutRegistry?: ClusterSnapshot['withoutRegistry'];
 };
 
-/** A unit whose text has failed, and the hash of the text. */
-export type HeldUnit = { readonly unit: string; readonly hash: string; readonly held: Held };
+/** A unit whose text has failed, the hash of the text, and whether it has no older one that has not failed. */
+export type HeldUnit = {
+  readonly unit: string;
+  readonly hash: string;
+  readonly held: Held;
+  readonly isFirst: boolean;
+};
 
-export function heldUnits({ units }: ClusterSnapshot): readonly HeldUnit[] {
-  return units.flatMap(({ name: unit, hash, held }) => (held === undefined ? [] : [{ unit, hash, held }]));
+export function heldUnits(snapshot: ClusterSnapshot): readonly HeldUnit[] {
+  return snapshot.units.flatMap(({ name: unit, hash, held }) =>
+    held === undefined ? [] : [{ unit, hash, held, isFirst: isFirstText(unit, snapshot) }],
+  );
 }
 
 export function unknownUnits(snapshot: ClusterSnapshot): readonly UnknownUnit[] {

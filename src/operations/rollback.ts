@@ -80,7 +80,7 @@ function previousText(unit: string, view: RegistryView): HistoryRow {
   const why = isOnly ? 'it never had another text' : 'it has no earlier good text';
   throw new FleetError('usage', `Cannot roll back unit "${unit}": ${why}`, {
     hint: isOnly
-      ? (instancesHint(unit, view) ?? `Its texts: fleetctl history ${unit}`)
+      ? (instancesHint(unit, view) ?? `Give it another text: fleetctl start --replace ${unit}`)
       : `Choose one of its texts: fleetctl history ${unit}, and then fleetctl rollback ${unit} --to HASH`,
   });
 }

@@ -10,6 +10,12 @@ import { isStuck, machinesOf, type Stay } from '../schedule/decision.ts';
 import { type MachineRef, machineRef, type UnreachableMachine, unreachableMachines } from './listing.ts';
 import type { Apart, StartedAlone, TemplateResult } from './related-units.ts';
 
+/** A failure on one machine, and whether the text is held because of it. */
+export type UnitFailure = Pick<UnitOutcome, 'newHold'> & {
+  readonly machine: MachineRef;
+  readonly failure: Failure;
+};
+
 /** The result of a request for one unit. */
 export type UnitResult = {
   readonly unit: string;
@@ -28,7 +34,7 @@ export type UnitResult = {
   /** The machines on which it still runs with its previous text. */
   readonly outdated: readonly MachineRef[];
   /** The machines on which its target state does not hold, and the failures. */
-  readonly failures: readonly { readonly machine: MachineRef; readonly failure: Failure }[];
+  readonly failures: readonly UnitFailure[];
   /** The machines on which processes of it still run after its stop, and their number. */
   readonly left?: readonly { readonly machine: MachineRef; readonly processes: number }[];
   /** The violation in spite of which it stays on its machine, and why it does. */
@@ -252,10 +258,10 @@ function strayResults(whole: ReconcileReport): readonly UnitResult[] {
 }
 
 function failuresOf({ outcomes, snapshot }: ReconcileReport): UnitResult['failures'] {
-  return outcomes.flatMap(({ machine, failure }) => {
+  return outcomes.flatMap(({ machine, failure, newHold }) => {
     if (failure === undefined) return [];
     const view = snapshot.machines.find((candidate) => candidate.machine.name === machine);
-    return view === undefined ? [] : [{ machine: machineRef(view), failure }];
+    return view === undefined ? [] : [{ machine: machineRef(view), failure, ...(newHold && { newHold }) }];
   });
 }
 

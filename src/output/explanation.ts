@@ -1,10 +1,12 @@
 import { formatDuration } from '../base/time.ts';
-import type { DesiredUnit, MachineView } from '../cluster/snapshot.ts';
+import { isFirstText } from '../cluster/held.ts';
+import { type DesiredUnit, type MachineView, observedOn } from '../cluster/snapshot.ts';
 import type { UnitExplanation } from '../operations/explain.ts';
 import { machineRef } from '../operations/listing.ts';
 import type { RuleResult } from '../schedule/constraints.ts';
 import { type Decision, isStuck, machinesOf } from '../schedule/decision.ts';
 import type { MachineEvaluation } from '../schedule/explain.ts';
+import { holdHint } from './failure.ts';
 import { formatAge, machineTitle } from './format.ts';
 import { heldText } from './held.ts';
 import { machineJson } from './json.ts';
@@ -34,10 +36,13 @@ export function ruleRows({ machines }: UnitExplanation, full: boolean): readonly
 
 /** The machine of the unit, the second choice, and the events that would move the unit. */
 export function explanationLines(explanation: UnitExplanation): readonly string[] {
-  const { hash, held } = explanation.unit;
+  const { name, hash, held } = explanation.unit;
+  if (held === undefined) return placeLines(explanation);
+  const isFirst = isFirstText(name, explanation.snapshot);
   return [
     ...placeLines(explanation),
-    ...(held === undefined ? [] : [`It is held: ${heldText({ hash, held })}`]),
+    `It is held: ${heldText({ hash, held })}`,
+    holdHint(isFirst, { unit: name }),
   ];
 }
 
@@ -55,15 +60,17 @@ function placeLines(explanation: UnitExplanation): readonly string[] {
   const next = machines.find(({ machine }) => machine === runnerUp);
   return [
     `${title} ${whereLine(explanation, first)}`,
-    `Runner-up: ${next === undefined ? noneText(machines) : loadedTitle(next)}`,
+    `Runner-up: ${next === undefined ? noneText(unit, machines) : loadedTitle(next)}`,
     ...moveLines(explanation),
     ...confirmLines(unit),
   ];
 }
 
-function noneText(machines: readonly MachineEvaluation[]): string {
-  const isHeldBack = ({ isFeasible, results }: MachineEvaluation): boolean =>
-    !isFeasible && results.every(({ reason }) => reason === undefined || reason.code === 'held');
+function noneText({ machine: own }: DesiredUnit, machines: readonly MachineEvaluation[]): string {
+  const isHeldBack = ({ machine, isFeasible, results }: MachineEvaluation): boolean =>
+    machine.id !== own &&
+    !isFeasible &&
+    results.every(({ reason }) => reason === undefined || reason.code === 'held');
   return `none, ${machines.some(isHeldBack) ? 'no other machine may start its text' : 'no other machine fits'}`;
 }
 
@@ -79,8 +86,14 @@ function whereLine({ unit, decision }: UnitExplanation, first: MachineEvaluation
   if (decision.kind === 'keep' && decision.violation?.code === 'machine-removed')
     return 'is on a machine that is not in fleet.conf any more';
   const where = first === undefined ? 'no machine' : loadedTitle(first);
-  if (decision.kind === 'keep') return `is on ${where}`;
+  if (decision.kind === 'keep') return `${isMissing(unit, first) ? 'is assigned to' : 'is on'} ${where}`;
   return unit.target === 'inactive' ? `would go to ${where}` : `goes to ${where} with the next pass`;
+}
+
+/** Whether the machine answers and does not have the unit. */
+function isMissing({ name }: DesiredUnit, evaluation: MachineEvaluation | undefined): boolean {
+  const machine = evaluation?.machine;
+  return machine?.observation !== undefined && observedOn(machine, name)?.record === undefined;
 }
 
 function moveLines({ decision, runnerUp, snapshot, machines }: UnitExplanation): readonly string[] {

@@ -3,6 +3,7 @@ import { quoted } from '../base/visible.ts';
 import { tieText } from '../cluster/dependencies.ts';
 import type { CauseRelation, Failure, MachineStep } from '../cluster/failure.ts';
 import { isMasked } from '../cluster/unit-state.ts';
+import type { UnitFailure } from '../operations/unit-result.ts';
 import { formatRemaining, packagesOf } from './format.ts';
 import { heldText, isStarting, notUp, revertCause, unhealthy } from './held.ts';
 import { foreignUnit, reasonText } from './reason.ts';
@@ -76,6 +77,17 @@ export function failureText(failure: Failure, about: About = { unit: 'UNIT' }): 
     default:
       return changeText(failure, about);
   }
+}
+
+/** The text of an entry of a result: after a failure for which the text is held, the hint says so. */
+export function entryText(
+  { failure, newHold }: Pick<UnitFailure, 'failure' | 'newHold'>,
+  about: About,
+): FailureText {
+  const text = failureText(failure, about);
+  if (newHold === undefined) return text;
+  const hold = `This text is held now, so no pass starts it again. ${holdHint(newHold.isFirst, about)}`;
+  return { ...text, hint: text.hint ?? hold };
 }
 
 /** The text about a copy that is not changed because of another one. */

@@ -1,6 +1,11 @@
-import { isUnschedulable, type RequestResult, type UnitResult } from '../operations/unit-result.ts';
+import {
+  isUnschedulable,
+  type RequestResult,
+  type UnitFailure,
+  type UnitResult,
+} from '../operations/unit-result.ts';
 import type { Stay } from '../schedule/decision.ts';
-import { type About, failureText, holdHint } from './failure.ts';
+import { type About, entryText, holdHint } from './failure.ts';
 import { formatAge, machineTitle } from './format.ts';
 import { reasonText, stayText } from './reason.ts';
 import { errorLines, hintLines } from './report.ts';
@@ -61,12 +66,16 @@ function unschedulableLines(result: UnitResult, dryRun: boolean): readonly strin
 
 /** A warning about a unit on a machine that does not fit, or hints about one on an unreachable machine. */
 function violationLines(
-  { unit, violation, stays, global }: UnitResult,
+  { unit, target, violation, stays, global }: UnitResult,
   folder: string | undefined,
 ): readonly string[] {
   if (violation === undefined || stays === undefined || global) return [];
   if (violation.code === 'lease-may-hold') return [`hint: It is fenced: ${reasonText(violation)}`];
-  if (violation.code === 'machine-silent') return stayHints(stays, violation.silentMs, [unit], folder);
+  if (violation.code === 'machine-silent') {
+    // A stopped unit needs no other text.
+    const isWanted = target === 'launched' || stays.code !== 'held';
+    return isWanted ? stayHints(stays, violation.silentMs, [unit], folder) : [];
+  }
   const because = `because ${stayText(stays)}`;
   if (violation.code !== 'machine-removed')
     return [
@@ -103,12 +112,9 @@ export function stayHints(
   }
 }
 
-function machineLines(
-  verb: UnitVerb,
-  about: About,
-  { machine, failure }: UnitResult['failures'][number],
-): readonly string[] {
-  const { summary, lines, hint } = failureText(failure, about);
+function machineLines(verb: UnitVerb, about: About, entry: UnitFailure): readonly string[] {
+  const { machine, failure } = entry;
+  const { summary, lines, hint } = entryText(entry, about);
   // The summary names an unreachable machine.
   const where = failure.code === 'unreachable' ? '' : ` on machine ${machineTitle(machine)}`;
   return [

@@ -2,7 +2,7 @@ import type { RestartResult } from '../operations/restart.ts';
 import type { Rollback } from '../operations/rollback.ts';
 import { isUnschedulable, type RequestResult, type UnitResult } from '../operations/unit-result.ts';
 import type { MachinePlan } from '../plan/step.ts';
-import { failureText } from './failure.ts';
+import { entryText } from './failure.ts';
 import { confirmationsJson, machineJson, problemsJson, unreachableJson } from './json.ts';
 import { resultOf } from './listings.ts';
 import { reasonText } from './reason.ts';
@@ -65,9 +65,9 @@ function resultJson(result: UnitResult, folder: string | undefined): object {
     triggers,
     ran: ran.map(({ machine, isOver }) => ({ machine: machineJson(machine), isOver })),
     outdated: outdated.map(machineJson),
-    failures: failures.map(({ machine, failure }) => {
-      const { summary, lines, hint } = failureText(failure, { unit, folder });
-      return { machine: machineJson(machine), reason: summary, lines, hint: hint ?? null };
+    failures: failures.map((entry) => {
+      const { summary, lines, hint } = entryText(entry, { unit, folder });
+      return { machine: machineJson(entry.machine), reason: summary, lines, hint: hint ?? null };
     }),
     rejected: rejected.map(({ machine, reason }) => ({ machine, reason: reasonText(reason) })),
     despite: violation === undefined ? null : reasonText(violation),

@@ -1,7 +1,8 @@
 import type { Drift } from '../cluster/drift.ts';
 import type { StatusResult, UnitStatus } from '../operations/status.ts';
+import { holdHint } from './failure.ts';
 import { confirmationsJson, machineJson, problemsJson, unreachableJson, usageJson } from './json.ts';
-import { errorLines, missingLines, type ReportLines } from './report.ts';
+import { errorLines, hintLines, missingLines, type ReportLines } from './report.ts';
 
 /** The output of `systemctl status` for every unit and machine, with a heading if there are several. */
 export function statusReport({ statuses, problems, ...missing }: StatusResult): ReportLines {
@@ -15,6 +16,7 @@ export function statusReport({ statuses, problems, ...missing }: StatusResult): 
       ...statuses.flatMap(driftLines),
       ...problems.flatMap(({ error }) => errorLines(error)),
       ...missingLines({ ...missing, unreadable: [] }),
+      ...missing.held.flatMap(({ unit, isFirst }) => hintLines(holdHint(isFirst, { unit }))),
     ],
   };
 }

@@ -117,19 +117,28 @@ async function runPass(
     const pass = { snapshot, decisions: meant, plans: waves.flat(), outcomes };
     const reported = reportedOutcomes(pass);
     const logged = logOutcomes(reported, known, (unit) => actions.get(unit) === 'restart');
-    const { held, restored, settled } = await settle(ports.registry, pass, known, logged, {
+    const { held, restored, holds, settled } = await settle(ports.registry, pass, known, logged, {
       rollouts,
       limits,
     });
     const failures = outcomes.filter(({ failure }) => failure !== undefined).length;
     emit({ kind: 'pass-done', failures, ms: clock.now() - begun });
-    const report = { ...pass, waves, outcomes: reported };
+    const report = { ...pass, waves, outcomes: reported.map((each) => withNewHold(each, holds)) };
     if (held.size === 0) return { report: { ...report, settled }, held };
     const back = restored.map(({ name: unit, hash }) => ({ unit, hash, isBack: false }));
     return { report: { ...report, ...(back.length > 0 && { restored: back }) }, held };
   } finally {
     for (const session of sessions.values()) session.close();
   }
+}
+
+function withNewHold(
+  outcome: UnitOutcome,
+  holds: ReadonlyMap<string, { readonly isFirst: boolean }>,
+): UnitOutcome {
+  const newHold = holds.get(outcome.unit);
+  const isCause = outcome.failure !== undefined && outcome.failure.code !== 'held';
+  return newHold !== undefined && isCause ? { ...outcome, newHold } : outcome;
 }
 
 /** The units, and those that are decided together with them: their triggers, the units that they trigger or replace. */

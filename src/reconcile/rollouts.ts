@@ -1,6 +1,12 @@
 import type { Failure, UnitOutcome } from '../cluster/failure.ts';
 import { isFirstText } from '../cluster/held.ts';
-import type { ClusterSnapshot, DesiredUnit, Held, HeldCause } from '../cluster/snapshot.ts';
+import {
+  type ClusterSnapshot,
+  type DesiredUnit,
+  type Held,
+  type HeldCause,
+  observedOn,
+} from '../cluster/snapshot.ts';
 import { isDownByOthers, isUp } from '../cluster/unit-state.ts';
 import { groupsIn, type Rollout, type RolloutLimits } from '../plan/rollout.ts';
 import { hasStep, type MachinePlan, type Wave } from '../plan/step.ts';
@@ -227,7 +233,10 @@ export function reportedOutcomes(pass: Pass): readonly UnitOutcome[] {
     const unit = held.get(outcome.unit);
     const digest = texts.get(`${outcome.machine} ${outcome.unit}`);
     if (outcome.failure !== undefined || unit?.held === undefined) return outcome;
-    const { state } = outcome;
+    // Without a start, as in a preview, it is as it was observed.
+    const view = snapshot.machines.find(({ machine }) => machine.name === outcome.machine);
+    const before = digest === undefined && view ? observedOn(view, unit.name)?.state : undefined;
+    const state = outcome.state ?? before;
     const keeps = digest !== undefined && digest !== unit.digest;
     const isDown = unit.target === 'launched' && state !== undefined && !isUp(state);
     if (!keeps && !isDown) return outcome;

@@ -3,6 +3,7 @@ import { type ClusterSnapshot, type DesiredUnit, machineNameOf } from '../cluste
 import { provenUnits } from '../plan/held.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { Edit } from '../registry/edit.ts';
+import { keptTexts } from '../registry/kept-texts.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Decision } from '../schedule/decision.ts';
@@ -27,6 +28,8 @@ export async function settle(
 ): Promise<{
   readonly held: ReadonlySet<string>;
   readonly restored: readonly DesiredUnit[];
+  /** The units whose texts are held from now on, except for `restored`; whether they have no older text that has not failed. */
+  readonly holds: ReadonlyMap<string, { readonly isFirst: boolean }>;
   readonly settled?: RegistryView;
 }> {
   const { snapshot, decisions, plans, outcomes } = pass;
@@ -55,7 +58,7 @@ export async function settle(
     return { texts, proven, restored, edits };
   };
   if (gone.length + returning.length + resultsIn(known).edits.length + logged.length === 0)
-    return { held: new Set(), restored: [] };
+    return { held: new Set(), restored: [], holds: new Map() };
   let results = resultsIn(known);
   const settled = await registry.update((view) => {
     results = resultsIn(view);
@@ -65,7 +68,16 @@ export async function settle(
   // With Confirm=, the machine has restored what was there before.
   const left = texts.filter(({ unit }) => unit.placement.confirmMs === undefined);
   const names = [...left.map(({ unit }) => unit), ...restored].map(({ name }) => name);
-  return { held: new Set([...names, ...proven]), restored, settled };
+  const holds = new Map(
+    texts
+      .filter(({ unit }) => restored.every(({ name }) => name !== unit.name))
+      .map(({ unit }) => [unit.name, { isFirst: !hasOlderText(unit, settled) }]),
+  );
+  return { held: new Set([...names, ...proven]), restored, holds, settled };
+}
+
+function hasOlderText(unit: DesiredUnit, view: RegistryView): boolean {
+  return keptTexts(view, unit, new Set()).some(({ isBase }) => isBase);
 }
 
 /** The units of the pass whose hold ends, because their text is up everywhere. */

@@ -179,7 +179,8 @@ function feasibleMachines({
   const rejected: Rejection[] = [];
   for (const machine of snapshot.machines) {
     const candidate = { unit, workload, snapshot, machine };
-    const reason = (moves && holdOf(candidate)) ?? firstViolation(asKept(candidate));
+    const isOther = machine.id !== unit.machine;
+    const reason = (moves && isOther ? holdOf(candidate) : undefined) ?? firstViolation(asKept(candidate));
     if (reason === undefined) feasible.push(machine);
     else rejected.push({ machine: machine.machine.name, reason });
   }
@@ -193,11 +194,11 @@ export function asKept(candidate: Candidate): Candidate {
   return { ...candidate, unit: keptOn(unit, observedOn(machine, unit.name), snapshot) ?? unit };
 }
 
-/** Why the unit does not move to the machine: a held text is neither put on further machines, nor started where it failed. */
+/** Why the unit is not started on the machine: a held text is neither put on further machines, nor started where it failed. */
 export function holdOf(candidate: Candidate): HeldReason | undefined {
   const { unit, machine } = candidate;
   const { hash, held } = unit;
-  if (held === undefined || machine.id === unit.machine || asKept(candidate).unit !== unit) return undefined;
+  if (held === undefined || asKept(candidate).unit !== unit) return undefined;
   const observed = observedOn(machine, unit.name);
   const isThere = observed?.record?.digest === unit.digest;
   return isThere && !hasFailedOn(unit, observed, machine) ? undefined : { code: 'held', hash, held };

@@ -6,10 +6,12 @@ import { drain } from '../../src/operations/drain.ts';
 import { explainUnit } from '../../src/operations/explain.ts';
 import { observeCluster } from '../../src/operations/observe-cluster.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
-import { start } from '../../src/operations/set-target-state.ts';
+import { rollback } from '../../src/operations/rollback.ts';
+import { start, stop } from '../../src/operations/set-target-state.ts';
 import { readUnitFolder } from '../../src/operations/sets/folder.ts';
 import { planSet } from '../../src/operations/sets/plan.ts';
 import { wantedSet } from '../../src/operations/sets/wanted.ts';
+import { unitStatus } from '../../src/operations/status.ts';
 import type { RequestResult } from '../../src/operations/unit-result.ts';
 import { history } from '../../src/operations/unit-texts.ts';
 import { explanationLines } from '../../src/output/explanation.ts';
@@ -19,6 +21,7 @@ import { drainJson, drainReport } from '../../src/output/machines.ts';
 import { passReport } from '../../src/output/pass.ts';
 import { requestFailures } from '../../src/output/request-failures.ts';
 import { requestReport } from '../../src/output/request-report.ts';
+import { statusReport } from '../../src/output/status.ts';
 import { UNKNOWN_MACHINE } from '../../src/registry/edit.ts';
 import { idOf, NOW, systemdState, TTL_MS } from '../support/builders.ts';
 import { FALSE, makeScene, outcome, type Scene, SLEEP } from './scene.ts';
@@ -206,6 +209,7 @@ describe('a first text that has failed, on a machine that is lost', () => {
       'Runner-up: none, no other machine may start its text',
       expect.stringMatching(/^It stays although it .*; text \w{7} is held, and there is no older one$/),
       expect.stringMatching(/^It is held: text \w{7} failed on m1: exit status 1$/),
+      expect.stringMatching(again),
     ]);
     expect(scene.there()).toEqual({ m1: [`${UNIT} failed`] });
   });
@@ -217,6 +221,61 @@ describe('a first text that has failed, on a machine that is lost', () => {
     scene.clock.time += TTL_MS;
     await startIt(scene, { retry: true });
     expect([startsOn(scene, 'm2'), await heldOn(scene)]).toEqual([1, ['m2']]);
+  });
+});
+
+describe('the messages about a held text', () => {
+  const HELD_NOW =
+    'hint: This text is held now, so no pass starts it again. Give it another text: fleetctl start --replace web.service';
+
+  it('say after the failure that it is held, and offer a rollback only if there is an older text', async () => {
+    const scene = await makeScene({ m1: {} });
+    await scene.write(UNIT, FALSE);
+    const err = async (): Promise<string | undefined> =>
+      requestReport('start', await startIt(scene, { replace: true })).err.at(-1);
+    const retry = 'or try this one again: fleetctl start --retry web.service';
+    expect(await err()).toBe(`${HELD_NOW}; ${retry}`);
+    expect(await err()).toBe(`hint: Give it another text: fleetctl start --replace web.service; ${retry}`);
+    await expect(rollback(scene.ports, { unit: UNIT, to: undefined })).rejects.toMatchObject({
+      hint: 'Give it another text: fleetctl start --replace web.service',
+    });
+    await scene.write(UNIT, SLEEP);
+    expect(await err()).toBeUndefined();
+    await scene.write(UNIT, `${FALSE}Environment=V=2\n`);
+    expect(await err()).toBe(`${HELD_NOW}, or fleetctl rollback web.service; ${retry}`);
+    const status = await unitStatus(scene.ports, {
+      ...{ verb: 'status', units: [UNIT], machine: undefined, lines: undefined },
+    });
+    expect(statusReport(status).err.at(-1)).toBe(
+      `hint: Give it another text: fleetctl start --replace web.service, or fleetctl rollback web.service; ${retry}`,
+    );
+  });
+
+  it('say nothing about another text when the unit is stopped on a lost machine', async () => {
+    const scene = await started(FALSE, ['m1', 'm2']);
+    scene.machines.disconnect('m1');
+    const { err } = requestReport('stop', await stop(scene.ports, [UNIT]));
+    expect(err.join('\n')).toContain('Its target state loaded is stored');
+    expect(err.join('\n')).not.toMatch(/held|another text/);
+  });
+
+  it('say where a unit is assigned that is on no machine, because its text is held', async () => {
+    const scene = await started(FALSE, ['m1', 'm2']);
+    await destroy(scene.ports, [UNIT]);
+    await startIt(scene);
+    const told = await explainUnit(scene.ports, { unit: UNIT, cwd: scene.cwd });
+    expect(explanationLines(told)[0]).toMatch(/^Unit web\.service is assigned to "m/);
+    expect(told.machines.map(({ results }) => results.at(-1)?.reason?.code)).toEqual(['held', 'held']);
+  });
+
+  it('show no change in a plan if the unit only joins a set, and why it stays down', async () => {
+    const scene = await started(FALSE);
+    await scene.write(`units/${UNIT}`, FALSE);
+    const wanted = wantedSet(await readUnitFolder(['units'], scene.cwd), undefined);
+    const options = { adopt: false, prune: false, pruneLimit: undefined };
+    const { changes, edits, expected } = await planSet(scene.ports, wanted, options);
+    expect([changes, edits.joined]).toEqual([[], [UNIT]]);
+    expect(requestFailures('apply', expected, true)[0]).toContain('held: text');
   });
 });
 

@@ -1,9 +1,10 @@
 import { compareText } from '../../base/text.ts';
 import { allTiedTo } from '../../cluster/dependencies.ts';
+import { hasFailedOn } from '../../cluster/held.ts';
 import type { Reason, Rejection } from '../../cluster/reason.ts';
 import { type ClusterSnapshot, type DesiredUnit, machineNameOf, observedOn } from '../../cluster/snapshot.ts';
 import { isRunning, type TargetState } from '../../cluster/unit-state.ts';
-import { classify } from '../../plan/classify.ts';
+import { classify, isRecorded } from '../../plan/classify.ts';
 import { hasStep, type Step } from '../../plan/step.ts';
 import { tiesBetween } from '../../plan/ties.ts';
 import type { ReconcileReport } from '../../reconcile/pass.ts';
@@ -191,10 +192,14 @@ function isOlder(
   return steps.every(({ machine, steps: kinds }) => {
     if (kinds.length === 0) return true;
     const view = machines.find((each) => each.machine.name === machine);
-    const observed = view === undefined || unit === undefined ? undefined : observedOn(view, unit.name);
-    if (unit === undefined || observed?.record === undefined || kinds.includes('adopt')) return false;
+    if (view === undefined || unit === undefined) return false;
+    const observed = observedOn(view, unit.name);
+    if (observed?.record === undefined || kinds.includes('adopt')) return false;
     const { token } = observed.record;
-    return classify({ wanted: { ...unit, token }, token, observed }) === 'in-place';
+    const hasFailed = hasFailedOn(unit, observed, view);
+    const pair = { wanted: { ...unit, token }, token, observed, hasFailed };
+    // Where its text has failed, only its record is written.
+    return hasFailed ? isRecorded(pair) : classify(pair) === 'in-place';
   });
 }
 
