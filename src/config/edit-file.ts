@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, realpath, rename, stat, unlink } from 'node:fs/promises';
+import { open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { configError, inQuotes } from '../base/errors.ts';
+import { makeFolders } from '../base/folders.ts';
 import { readTrusted } from '../base/trusted-file.ts';
 import { syncFolder } from '../store/folder.ts';
 import type { Config, ConfigRequest } from './config.ts';
@@ -70,7 +71,7 @@ async function replace({ path, text: old }: ConfigFile, text: string): Promise<v
 /** Writes a new file, and its folders. Rejects with FleetError `config` if it exists or cannot be written. */
 export async function createConfig(path: string, text: string): Promise<void> {
   await withWriteError(path, async () => {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolders(dirname(path), 0o700);
     await writeDurably(path, text);
     await syncFolder(dirname(path));
   });

@@ -1,6 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { mkdir, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { makeFolders } from '../base/folders.ts';
 import { keyType } from './keys/public-key.ts';
 import { matchesList } from './pattern.ts';
 
@@ -57,7 +58,7 @@ export async function appendKnownHost(
   key: Buffer,
   hashed: boolean = false,
 ): Promise<void> {
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  makeFolders(dirname(file), 0o700);
   const handle = await open(file, 'a+', 0o600);
   try {
     const { size } = await handle.stat();

@@ -1,6 +1,7 @@
-import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { access, constants, open, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { makeFolders } from '../base/folders.ts';
 import { inheritFolderOwner, inheritOwner } from './owner.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from './snapshot.ts';
 import { decodeSnapshot, encodeSnapshot } from './snapshot-file.ts';
@@ -58,7 +59,7 @@ export async function writeStored(folder: string, name: string, snapshot: Snapsh
  * that root makes get the owner of the folder above them.
  */
 export async function makeFolder(folder: string): Promise<void> {
-  const first = mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const first = makeFolders(folder, 0o700);
   if (first === undefined) return;
   const made: string[] = [];
   for (let each = folder; each.length >= first.length; each = dirname(each)) made.unshift(each);

@@ -1,6 +1,7 @@
-import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { readdir, symlink, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { causeText, FleetError, inQuotes, remedyOf } from '../../base/errors.ts';
+import { makeFolders } from '../../base/folders.ts';
 import { compareText } from '../../base/text.ts';
 import type { Registry } from '../../registry/registry.ts';
 import type { UnitProblem } from '../unit-result.ts';
@@ -35,7 +36,7 @@ export async function exportUnits(registry: Registry, request: ExportRequest): P
   const path = resolve(cwd, folder);
   const { files, problems } = exportedFiles(units);
   try {
-    await mkdir(path, { recursive: true });
+    makeFolders(path);
     if ((await readdir(path)).length > 0)
       throw new FleetError('usage', `Cannot export to ${inQuotes(folder)}: the folder is not empty`, {
         hint: 'Name a new folder',
