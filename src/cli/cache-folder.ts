@@ -11,27 +11,22 @@ import {
   type Stats,
   writeFileSync,
 } from 'node:fs';
-import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
+import type { Streams } from './streams.ts';
 
 // `load.ts` has the same rules for itself, because it loads no other file.
 
 /** The largest file that is read, in bytes. */
 const MOST_BYTES = 256 * 1024 * 1024;
 
-/** `$XDG_CACHE_HOME/fleet/NAME`; undefined if there is no home folder. */
+/** `$XDG_CACHE_HOME/fleet/NAME`. */
 export function cacheFolder(
   name: string,
-  { XDG_CACHE_HOME = '' }: NodeJS.ProcessEnv,
-  home?: string,
-): string | undefined {
-  try {
-    // A relative path is invalid and to be ignored (XDG Base Directory Specification).
-    const root = isAbsolute(XDG_CACHE_HOME) ? XDG_CACHE_HOME : join(home ?? homedir(), '.cache');
-    return join(root, 'fleet', name);
-  } catch {
-    return undefined;
-  }
+  { env: { XDG_CACHE_HOME = '' }, home }: Pick<Streams, 'env' | 'home'>,
+): string {
+  // A relative path is invalid and to be ignored (XDG Base Directory Specification).
+  const root = isAbsolute(XDG_CACHE_HOME) ? XDG_CACHE_HOME : join(home, '.cache');
+  return join(root, 'fleet', name);
 }
 
 /**

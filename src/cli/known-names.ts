@@ -20,7 +20,7 @@ export function keepNames(
 ): void {
   try {
     const path = pathOf(config, streams);
-    if (view === undefined || path === undefined || !makePrivateFolder(join(path, '..'))) return;
+    if (view === undefined || !makePrivateFolder(join(path, '..'))) return;
     const begin = `${view.clusterId} ${view.revision}\n`;
     if (read(path)?.startsWith(begin)) return;
     const proposed = config.machines.map(({ machine }) => machine);
@@ -35,8 +35,7 @@ export function keepNames(
 /** Undefined if no command has read the registry with this fleet.conf. */
 export function namesKept(config: Config, streams: Pick<Streams, 'env' | 'home'>): KnownNames | undefined {
   try {
-    const path = pathOf(config, streams);
-    const text = path === undefined ? undefined : read(path);
+    const text = read(pathOf(config, streams));
     return text === undefined ? undefined : JSON.parse(text.slice(text.indexOf('\n')));
   } catch {
     return undefined;
@@ -51,7 +50,6 @@ function read(path: string): string | undefined {
   }
 }
 
-function pathOf({ file }: Config, { env, home }: Pick<Streams, 'env' | 'home'>): string | undefined {
-  const folder = cacheFolder('names', env, home);
-  return folder && join(folder, sha256(file));
+function pathOf({ file }: Config, streams: Pick<Streams, 'env' | 'home'>): string {
+  return join(cacheFolder('names', streams), sha256(file));
 }

@@ -13,7 +13,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { homedir } from 'node:os';
+import { homedir, userInfo } from 'node:os';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { Script } from 'node:vm';
 import type * as Zlib from 'node:zlib';
@@ -86,8 +86,9 @@ function cacheFolder(): string | undefined {
   const { XDG_CACHE_HOME = '', NODE_DISABLE_COMPILE_CACHE } = process.env;
   if (NODE_DISABLE_COMPILE_CACHE) return undefined;
   try {
-    // A relative path is invalid and to be ignored (XDG Base Directory Specification).
-    const root = isAbsolute(XDG_CACHE_HOME) ? XDG_CACHE_HOME : join(homedir(), '.cache');
+    // A relative path is invalid and to be ignored (XDG Base Directory Specification), and an empty one counts as unset.
+    const home = isAbsolute(homedir()) ? homedir() : userInfo().homedir;
+    const root = isAbsolute(XDG_CACHE_HOME) ? XDG_CACHE_HOME : join(home, '.cache');
     return join(root, 'fleet/code');
   } catch {
     return undefined;

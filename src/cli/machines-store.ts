@@ -62,7 +62,7 @@ export async function openMachinesStore(
   const askInTurn = inTurn((machine, request) => sessions.connect(machine).ask(registerQuery(request)));
   const locate = locator(machines, (machine) => askInTurn(machine, WHOLE_REGISTRY));
   // A lock is renewed every few seconds, so nothing about it is worth a file.
-  const folder = register === 'head' ? cacheFolder('registry', streams.env, streams.home) : undefined;
+  const folder = register === 'head' ? cacheFolder('registry', streams) : undefined;
   const accepted = acceptedRounds(folder);
   const store = openQuorumStore({
     register,

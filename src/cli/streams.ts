@@ -1,5 +1,6 @@
 import { fstatSync, writeSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { homedir, userInfo } from 'node:os';
+import { isAbsolute } from 'node:path';
 import type { Writable } from 'node:stream';
 import { causeText, FleetError } from '../base/errors.ts';
 import { visible } from '../base/visible.ts';
@@ -135,7 +136,9 @@ function workingFolder(): string {
 
 function homeFolder(): string {
   try {
-    return homedir();
+    // An empty variable counts as unset, and a relative one is invalid.
+    const given = homedir();
+    return isAbsolute(given) ? given : userInfo().homedir;
   } catch (cause) {
     throw new FleetError('usage', `Cannot find your home folder: user ${process.getuid?.()} has none`, {
       hint: 'Set HOME, to any folder that is yours',

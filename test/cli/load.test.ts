@@ -35,9 +35,10 @@ beforeEach(() => {
 /** Sets what the program prints. The word has one length, by which alone V8 tells one source from another. */
 const setWord = (word: 'right' | 'wrong'): void =>
   writeFileSync(join(folder, 'part.cjs'), `exports.word = (() => '${word}')(); ${FILLER}`);
-const run = (command = 'list', env: NodeJS.ProcessEnv = {}) => {
+const run = (command = 'list', env: NodeJS.ProcessEnv = {}, as: { uid?: number; cwd?: string } = {}) => {
   const code = `require(${JSON.stringify(loader)}).load(${JSON.stringify(join(folder, 'entry.cjs'))}).run()`;
   const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', code, 'fleetctl', command], {
+    ...as,
     encoding: 'utf8',
     env: { PATH: process.env.PATH, XDG_CACHE_HOME: join(folder, 'cache'), ...env },
   });
@@ -135,4 +136,18 @@ describe('the compiled form of the program', () => {
     setWord('right');
     expect(run('list', env)).toEqual(right);
   });
+
+  it.runIf(process.geteuid?.() === 0).each(['', '.'])(
+    'is not kept in the current folder with HOME=%s',
+    (HOME) => {
+      // This user has no entry in passwd(5).
+      const uid = 54_321;
+      const cwd = mkdtempSync(join(folder, 'current-'));
+      chownSync(cwd, uid, uid);
+      chmodSync(folder, 0o755);
+      setWord('right');
+      expect(run('list', { XDG_CACHE_HOME: '', HOME }, { uid, cwd })).toEqual(right);
+      expect(readdirSync(cwd)).toEqual([]);
+    },
+  );
 });

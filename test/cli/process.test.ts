@@ -53,15 +53,18 @@ describe('a process that fails', () => {
     });
   });
 
-  it.skipIf(process.getuid?.() !== 0)('says that it has no home', () => {
-    // The folder of the tests is closed to others.
-    const program = 'exec setpriv --reuid 54321 --clear-groups env -u HOME "$2" --input-type=module';
-    const { status, stderr } = run(`${program} <"$1"`);
-    expect([status, stderr.split('\n')[0]]).toEqual([
-      2,
-      'Error: Cannot find your home folder: user 54321 has none',
-    ]);
-  });
+  it.skipIf(process.getuid?.() !== 0).each(['-u HOME', 'HOME=', 'HOME=.'])(
+    'says that it has no home with env %s',
+    (home) => {
+      // The folder of the tests is closed to others.
+      const program = `exec setpriv --reuid 54321 --clear-groups env ${home} "$2" --input-type=module`;
+      const { status, stderr } = run(`${program} <"$1"`);
+      expect([status, stderr.split('\n')[0]]).toEqual([
+        2,
+        'Error: Cannot find your home folder: user 54321 has none',
+      ]);
+    },
+  );
 });
 
 describe('a process that hangs in a system call', () => {
