@@ -2,7 +2,7 @@ import { FleetError } from '../base/errors.ts';
 import type { Observation } from '../cluster/snapshot.ts';
 import { isSameAddress } from '../config/address.ts';
 import { formatMachineId, type Machine, type MachineId } from '../machine/machine.ts';
-import { highestToken } from '../reconcile/outdated.ts';
+import { highestToken, revisionAt } from '../reconcile/outdated.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { UNKNOWN_MACHINE } from '../registry/edit.ts';
 import { asProposed, clusterMachines } from '../registry/inventory.ts';
@@ -108,12 +108,12 @@ function refuseEmpty({ clusterId }: RegistryView): void {
   });
 }
 
-function refuseAhead({ clusterId, token }: RegistryView, name: string, observation: Observation): void {
+function refuseAhead(view: RegistryView, name: string, observation: Observation): void {
   const seen = highestToken(observation);
-  if (observation.cluster !== clusterId || seen <= token) return;
+  if (observation.cluster !== view.clusterId || seen <= view.token) return;
   throw new FleetError(
     'registry-outdated',
-    `Cannot accept machine "${name}": it has seen revision ${seen}, and the registry is at revision ${token}`,
+    `Cannot accept machine "${name}": it has seen revision ${revisionAt(view, seen)}, and the registry is at revision ${view.revision}`,
     {
       hint: `If the registry is an old backup, restore a newer one; if the machine is wrong, empty /var/lib/fleet/units and /var/lib/fleet/removed there`,
     },

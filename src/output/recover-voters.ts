@@ -11,6 +11,7 @@ export function lostMajorityLines({
   outdated,
   ahead,
   unknown,
+  undone,
 }: LostMajority): readonly string[] {
   const time = at === undefined ? '' : `, whose last event is of ${formatTime(at)}`;
   return [
@@ -21,13 +22,16 @@ export function lostMajorityLines({
     `The newest revision that is left is ${revision}${time}, on ${holders.join(', ')}`,
     ...ahead.map(
       (each) =>
-        `Missing: decisions up to revision ${each.revision}, which machine "${each.machine}" has obeyed${each.units.length > 0 ? `: ${each.units.join(' ')}` : ''}`,
+        `Machine "${each.machine}" has obeyed later decisions, up to revision ${each.revision}${each.units.length > 0 ? `: ${each.units.join(' ')}` : ''}`,
     ),
     ...(unknown.length === 0
       ? []
       : [
           `Of these, the registry lacks the following units, which are taken from their machines: ${unknown.map(({ name }) => name).join(' ')}`,
         ]),
+    ...(undone.length === 0
+      ? []
+      : [`The next pass undoes the later decisions about these units: ${undone.join(' ')}`]),
     ...(ahead.length === 0 ? ['No machine that answers shows a later decision'] : []),
     `Later changes that ${missing.length > 0 ? 'only the missing voters have' : 'no machine has any more'} are lost, such as submitted unit files`,
   ];
@@ -57,7 +61,7 @@ export function rebuiltReport(
 
 /** `rebuilt` is undefined for a dry run. */
 export function lostMajorityJson(
-  { revision, at, holders, missing, outdated, ahead, unknown }: LostMajority,
+  { revision, at, holders, missing, outdated, ahead, unknown, undone }: LostMajority,
   rebuilt: RebuiltVoters | undefined,
 ): object {
   return {
@@ -69,6 +73,7 @@ export function lostMajorityJson(
     outdated,
     ahead,
     unknown: unknown.map(({ name }) => name),
+    undone,
     voters: rebuilt?.voters ?? null,
   };
 }

@@ -96,10 +96,15 @@ function witnessesOf(view: RegistryView, views: readonly MachineView[]): readonl
     .toSorted((a, b) => b.token - a.token);
 }
 
-function outdated(what: string, { token }: RegistryView, newest: Witness, hint: string): FleetError {
+/** The revision at which the registry issues a token. */
+export function revisionAt(view: RegistryView, token: Token): number {
+  return token - view.token + view.revision;
+}
+
+function outdated(what: string, view: RegistryView, newest: Witness, hint: string): FleetError {
   return new FleetError(
     'registry-outdated',
-    `The registry ${what}: it is at revision ${token}, and machine "${newest.name}" has seen revision ${newest.token}`,
+    `The registry ${what}: it is at revision ${view.revision}, and machine "${newest.name}" has seen revision ${revisionAt(view, newest.token)}`,
     { hint },
   );
 }

@@ -3,6 +3,7 @@ import { FleetError } from '../../src/base/errors.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { recover } from '../../src/operations/recover.ts';
 import { findLostMajority, rebuildWithout } from '../../src/operations/recover-voters.ts';
+import { stop, unload } from '../../src/operations/set-target-state.ts';
 import { lostMajorityJson, lostMajorityLines, rebuiltReport } from '../../src/output/recover-voters.ts';
 import { openQuorumStore, type QuorumStore } from '../../src/quorum/store.ts';
 import type { Ports } from '../../src/reconcile/ports.ts';
@@ -78,9 +79,7 @@ describe('a recovery without the majority of the voters', () => {
     expect(lines).toEqual([
       'These voters have a copy, or an older disk than before: m1, m2, m3',
       expect.stringContaining('The newest revision that is left is'),
-      expect.stringMatching(
-        /^Missing: decisions up to revision \d+, which machine "m\d" has obeyed: b\.service$/,
-      ),
+      expect.stringMatching(/^Machine "m\d" has obeyed later decisions, up to revision \d+: b\.service$/),
       'Of these, the registry lacks the following units, which are taken from their machines: b.service',
       'Later changes that no machine has any more are lost, such as submitted unit files',
     ]);
@@ -103,6 +102,34 @@ describe('a recovery without the majority of the voters', () => {
       ['a.service', 'launched'],
       ['b.service', 'launched'],
     ]);
+  });
+
+  it('says which later decisions the next pass undoes, with the revisions of `fleetctl registry`', async () => {
+    const voters = new ModelVoters();
+    const scene = await populated(voters);
+    await scene.ports.registry.update(({ clusterId: id = '' }) => [
+      { kind: 'put-cluster', id, tokenBase: 5000 },
+    ]);
+    await scene.start('b');
+    const before = scene.there();
+    const backup = structuredClone([...voters.disks]);
+    await stop(scene.ports, ['a']);
+    await unload(scene.ports, ['b']);
+    const { revision: last } = await scene.ports.registry.load();
+    for (const [machine, disk] of backup) voters.disks.set(machine, disk);
+    for (const machine of ['m1', 'm2', 'm3']) voters.copied.add(machine);
+    const ports = processOf(scene, voters);
+    const shown = await open(voters, NAMES).status();
+    const { lost, lines } = await rebuild(ports);
+    expect(lost.undone).toEqual(['a.service', 'b.service']);
+    expect(lines).toContain(
+      'The next pass undoes the later decisions about these units: a.service b.service',
+    );
+    for (const { revision } of lost.ahead)
+      expect([lost.revision < revision, revision <= last]).toEqual([true, true]);
+    expect(lost.revision).toBe(shown?.revision);
+    await reconcileEverything(ports);
+    expect(scene.there()).toEqual(before);
   });
 
   it('makes voters of machines that only the registry names, and reports how many are missing', async () => {
