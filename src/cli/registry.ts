@@ -17,7 +17,7 @@ import type { RegistryStatus } from '../output/registry-status.ts';
 import type { QuorumStore, RegisterStatus } from '../quorum/store.ts';
 import type { Voters } from '../reconcile/ports.ts';
 import type { RegistryOptions } from '../registry/edit.ts';
-import { clusterMachines, conditionOf, machinesNamed } from '../registry/inventory.ts';
+import { clusterMachines, currentName, machinesNamed } from '../registry/inventory.ts';
 import { createRegistry, type Registry, withReader } from '../registry/registry.ts';
 import { RegistryView } from '../registry/view.ts';
 import { openFileStore } from '../store/file.ts';
@@ -146,10 +146,19 @@ export async function describeRegistry({
   const place = config.registry;
   const { store, onMachines } = await openStore(place, config, streams);
   const read = async (): Promise<RegisterStatus> => {
-    if (onMachines !== undefined) return (await onMachines.store.status()) ?? { revision: 0, voters: [] };
-    return { revision: (await store.list('cluster')).revision, voters: [] };
+    if (onMachines === undefined) return { revision: (await store.list('cluster')).revision, voters: [] };
+    const status = await onMachines.store.status();
+    return status === undefined ? { revision: 0, voters: [] } : withPresentNames(status, onMachines.store);
   };
   return { place: formatRegistryPlace(place), ...(await read().finally(() => store.close())) };
+}
+
+/** A voter keeps the name with which it became one. Without the contents of the registry, only that is known. */
+function withPresentNames(status: RegisterStatus, store: QuorumStore): RegisterStatus {
+  const view = viewOf(store);
+  if (view === undefined) return status;
+  const voters = status.voters.map((each) => ({ ...each, machine: currentName(each.machine, view) }));
+  return { ...status, voters };
 }
 
 /** A store with its place as it is written into fleet.conf. */

@@ -81,6 +81,7 @@ onMachines('a cluster with its registry on the machines', () => {
 
   it('keeps a voter that is renamed', async () => {
     expect(await alice.fleetctl('machines', 'rename', 'k1', 'front')).toMatchObject({ status: 0 });
+    expect((await alice.fleetctl('registry')).stdout).toMatch(/^front +current /m);
     expect(await alice.fleetctl('reconcile')).toMatchObject({ status: 0 });
     expect((await alice.fleetctl('registry')).stdout).toMatch(/^front +current /m);
     for (const operator of [bob, carol]) {
