@@ -9,6 +9,7 @@ import type { Head } from './head.ts';
 import { randomProposer } from './ids.ts';
 import { eraOf, type Membership, type Voter, withVoters } from './membership.ts';
 import { newVoter } from './new-voter.ts';
+import { longestPause } from './pause.ts';
 import { type Outcome, Proposer } from './register.ts';
 import type { HeadVoters } from './voters.ts';
 
@@ -297,8 +298,7 @@ export class Electorate {
               hint: 'The change may be made or not; run the command again',
             },
           );
-        const longest = Math.max(LONGEST_PAUSE_MS, 4 * ms);
-        await sleep(Math.random() * Math.min(Math.max(PAUSE_MS, ms) * 2 ** attempt, longest));
+        await sleep(Math.random() * longestPause(attempt, ms));
       },
     });
   }
