@@ -213,11 +213,10 @@ export class Electorate {
   /** Throws FleetError `registry-no-majority` if the head is from before a recovery after which this user has read the registry. */
   refuseFormer(head: Head): void {
     if (!this.#holders.isBeforeRead(head)) return;
-    const silent = this.#machines.flatMap(({ machine }) =>
-      this.#holders.failures.has(machine) ? [machine] : [],
-    );
     const former = [...this.#holdings.values()].map(({ machine }) => machine);
-    throw beforeRecoveryError(former, silent, this.#holders.failures);
+    // Also machines that fleet.conf lacks and this registry names.
+    const { failures } = this.#holders;
+    throw beforeRecoveryError(former, [...failures.keys()], failures);
   }
 
   #isShownByAll(agreement: Agreement): boolean {

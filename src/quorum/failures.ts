@@ -48,6 +48,10 @@ export function disputedError(holders: readonly (readonly string[])[]): FleetErr
 const CONTINUE = 'To continue with the newest state that a machine has: fleetctl recover';
 const WITHOUT_VOTERS =
   'A majority of the voters has to answer; units keep running meanwhile. If they are lost permanently: fleetctl recover';
+const WITHOUT_COPIES =
+  'Start the machines that do not answer, because one may have the newest state. If there is no majority then, or if they are lost permanently: fleetctl recover';
+const FORMER_ONLY =
+  'If fleet.conf lacks machines, add them, or use "fleetctl join", because one may have the later state. If that is lost, this one is left: fleetctl recover';
 
 /** No quorum of the voters answers; the `lost` ones have answered with another state, or none. */
 export function noMajorityError(
@@ -61,7 +65,8 @@ export function noMajorityError(
   const names = lost.map(({ machine }) => machine).join(', ');
   const causes =
     lost.length > 0 ? [...clauses, `these have lost their copy, or have an old one: ${names}`] : clauses;
-  const advice = silent.length === 0 ? CONTINUE : WITHOUT_VOTERS;
+  const ifSilent = lost.length === 0 ? WITHOUT_VOTERS : WITHOUT_COPIES;
+  const advice = silent.length === 0 ? CONTINUE : ifSilent;
   return new FleetError(
     'registry-no-majority',
     `Cannot ${proposed ? 'confirm the change of' : purpose} the registry: ${causes.join('; ')}`,
@@ -85,7 +90,7 @@ export function beforeRecoveryError(
     'registry-no-majority',
     `Cannot read the registry: ${[found, ...clauses].join('; ')}`,
     {
-      hint: hint ?? (silent.length > 0 ? WITHOUT_VOTERS : CONTINUE),
+      hint: hint ?? (silent.length > 0 ? WITHOUT_VOTERS : FORMER_ONLY),
     },
   );
 }
@@ -118,7 +123,7 @@ export function notFoundError(
     {
       hint:
         hint ??
-        'A registry is created only while every machine answers, because a machine that does not answer may have one',
+        'Start these machines, because one of them may have it; a new registry is created only while every machine answers. Remove machines that are lost permanently from fleet.conf. To rebuild a lost registry from the units: fleetctl recover',
       cause,
     },
   );

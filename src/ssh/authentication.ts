@@ -68,8 +68,8 @@ export class Authentication {
     return fail(
       `it did not let "${user}" in with ${this.#tried.join(', ')}${more}`,
       this.#next < this.#credentials.keys.length
-        ? 'Set identity_file in [ssh] to the right key'
-        : `Add one of these keys to authorized_keys of "${user}" there, or set user and identity_file in [ssh]`,
+        ? 'Set identity_file in [ssh] to the right key (--ssh-identity-file FILE)'
+        : `Add one of these keys to authorized_keys of "${user}" there, or set user and identity_file in [ssh] (--ssh-username, --ssh-identity-file)`,
     );
   }
 

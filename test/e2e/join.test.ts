@@ -41,6 +41,10 @@ onMachines('a cluster with its registry on the machines', () => {
     ]);
     const away = await join(KNOWN_HOSTS_FILE, `root@${addressOf('k9')}`);
     expect([away.status, away.stderr]).toEqual([5, expect.stringContaining('Cannot reach machine')]);
+    const none = await bob.fleetctl(
+      ...['join', '--known-hosts-file', KNOWN_HOSTS_FILE, '--ssh-timeout=5s', `root@${addressOf('k1')}`],
+    );
+    expect([none.status, none.stderr]).toEqual([5, expect.stringContaining('--ssh-identity-file')]);
     expect(() => bob.read('fleet.conf')).toThrow();
   });
 

@@ -64,6 +64,20 @@ describe('a registry without a majority of its voters', () => {
     expect(states?.filter(({ state }) => state === 'current')).toHaveLength(length === 5 ? 3 : 0);
   });
 
+  it('needs the machines that do not answer, if the others have lost their copies', async () => {
+    const voters = new ModelVoters();
+    const open = opener(voters);
+    await open().commit([put('a')]);
+    const before = open();
+    await before.list('');
+    voters.down.add('m3');
+    voters.disks.delete('m1');
+    voters.disks.delete('m2');
+    const hint = expect.stringMatching(/^Start .* machine.* one .*may have .*fleetctl recover$/);
+    await expect(before.list('')).rejects.toMatchObject({ hint });
+    await expect(open().list('')).rejects.toMatchObject({ hint });
+  });
+
   it('gets no voters that are excluded, and drained ones only without others', async () => {
     const voters = new ModelVoters();
     const conditions = new Map<string, Candidate['condition']>([
@@ -319,7 +333,7 @@ describe('a recovered registry that a user has read', () => {
     for (const machine of ['m3', 'm4', 'm5']) voters.disks.delete(machine);
     const error = {
       message: 'Cannot read the registry: these machines have it as it was before a recovery: m1, m2',
-      hint: 'To continue with the newest state that a machine has: fleetctl recover',
+      hint: expect.stringMatching(/"fleetctl join".* fleetctl recover$/),
     };
     await expect(byUser(voters).list('')).rejects.toMatchObject(error);
     await expect(byUser(voters).commit([put('b')])).rejects.toMatchObject(error);
@@ -349,6 +363,23 @@ describe('a recovered registry that a user has read', () => {
     expect(await keysIn(formerOnly())).toEqual(['a', 'rebuilt']);
     expect(await formerOnly().status()).toMatchObject({ revision: 2 });
     expect(await formerOnly().commit([put('b')])).toEqual({ kind: 'committed', revision: 3 });
+  });
+
+  it('is missed with the machines that fleet.conf lacks, if only former voters answer', async () => {
+    const voters = await recovered();
+    const memory: AcceptedRounds = new Map();
+    await byUser(voters, memory).list('');
+    const store = openQuorumStore({
+      ...{ register: 'head', belongsTo: () => true, ask: voters.ask, cache: memoryCache(), accepted: memory },
+      machinesIn: () => MACHINES,
+      machines: ['m1', 'm2', 'm3'].map((machine) => ({ machine, mark: undefined })),
+    });
+    voters.disks.delete('m3');
+    voters.down.add('m4').add('m5');
+    await expect(store.list('')).rejects.toMatchObject({
+      message: expect.stringContaining('these do not answer: m4, m5'),
+      hint: expect.stringContaining('majority of the voters has to answer'),
+    });
   });
 
   it('is found behind likelier voters that are former ones and agree', async () => {

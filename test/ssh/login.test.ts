@@ -148,7 +148,7 @@ describe.skipIf(!hasSshd || !hasAgent)('an agent with twenty keys', () => {
     const error = await failure(login(nothing), 'ssh-authentication');
     expect(error.message).toMatch(/Too many authentication failures/);
     expect(error.message.match(/SHA256:/g)).toHaveLength(6);
-    expect(error.hint).toBe('Set identity_file in [ssh] to the right key');
+    expect(error.hint).toBe('Set identity_file in [ssh] to the right key (--ssh-identity-file FILE)');
   });
 });
 

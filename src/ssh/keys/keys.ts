@@ -171,7 +171,8 @@ export class Keys {
 /** OpenSSH's default key files (ssh_config(5), IdentityFile), the best kind first. */
 const DEFAULT_FILES = ['id_ed25519', 'id_ecdsa', 'id_rsa'];
 
-const PUBLIC_ONLY = 'Name the private key in identity_file, or add it to the agent with ssh-add';
+const PUBLIC_ONLY =
+  'Name the private key in identity_file (--ssh-identity-file FILE), or add it to the agent with ssh-add';
 
 function refuse(what: string, hint: string): Identity {
   return { signers: [], problem: { what, hint } };
@@ -205,6 +206,7 @@ function noKey(target: SshTarget, problems: readonly Problem[]) {
     return new NotTried(cannotReach(target, 'ssh-authentication', first.what, { hint: first.hint }));
   const reasons = problems.length === 0 ? '' : `: ${problems.map(({ what }) => what).join('; ')}`;
   const what = `there is no key to log in with as "${target.user}"${reasons}`;
-  const hint = 'Set identity_file in [ssh], or add a key to the agent with ssh-add';
+  const hint =
+    'Set identity_file in [ssh] (--ssh-identity-file FILE), or add a key to the agent with ssh-add';
   return new NotTried(cannotReach(target, 'ssh-authentication', what, { hint }));
 }
