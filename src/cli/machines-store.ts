@@ -6,6 +6,7 @@ import type { QuorumOptions } from '../quorum/options.ts';
 import { openQuorumStore, type QuorumStore } from '../quorum/store.ts';
 import type { VoterAnswer, VoterRequest } from '../quorum/voters.ts';
 import { asProposed, clusterMachines, conditionOf, machinesNamed } from '../registry/inventory.ts';
+import type { Registry } from '../registry/registry.ts';
 import { RegistryView } from '../registry/view.ts';
 import type { Snapshot } from '../store/snapshot.ts';
 import type { Change } from '../store/store.ts';
@@ -40,15 +41,20 @@ export type Reaching = {
   readonly reserves?: boolean;
 };
 
+/** How machines are reached, and for another register than that of the registry, the registry that it is for. */
+type Given = { readonly reaching?: Reaching | undefined; readonly registry?: KnownRegistry | undefined };
+
+type KnownRegistry = Pick<Registry, 'load'>;
+
 /**
  * A store in a register on the machines of the configuration. Without `reaching`, a driver is made for it, and long waits are
- * shown.
+ * shown. `registry` says which machines may be the first voters.
  */
 export async function openMachinesStore(
   register: string,
   config: Config,
   streams: Streams,
-  reaching?: Reaching,
+  { reaching, registry }: Given = {},
 ): Promise<MachinesStore> {
   const { driver: reached, onVoters, close } = reaching ?? (await reachingAlone(config, streams));
   const waiting = voterWaits(onVoters);
@@ -70,7 +76,9 @@ export async function openMachinesStore(
     cache: textCache(folder),
     accepted: accepted.rounds,
     reserves: reaching?.reserves ?? false,
-    ...(register === 'head' ? rulesOf(config, (machine) => sessions.connect(machine)) : ANYWHERE),
+    ...(register === 'head'
+      ? rulesOf(config, (machine) => sessions.connect(machine))
+      : rulesBeside(registry)),
     async ask(name, request) {
       const find = async (): Promise<Machine> => {
         const machine = machines.get(name) ?? (await locate(name));
@@ -116,10 +124,18 @@ function inTurn(ask: AskMachine): AskMachine {
   };
 }
 
-/** Only the head is that of a cluster; a lock may begin anywhere. */
-const ANYWHERE = { belongsTo: () => true };
-
 type Rules = Pick<QuorumOptions, 'machinesIn' | 'belongsTo' | 'conditionsIn' | 'confirmAbsence'>;
+
+/** Only the head is that of a cluster; a lock may begin anywhere. */
+function rulesBeside(registry: KnownRegistry | undefined): Rules {
+  return {
+    belongsTo: () => true,
+    async conditionsIn() {
+      const view = await registry?.load();
+      return (machine) => (view === undefined ? 'good' : conditionOf(machine, view));
+    },
+  };
+}
 
 function rulesOf({ machines }: Config, connect: SystemdDriver['connect']): Rules {
   const proposed = machines.map(({ machine }) => machine);

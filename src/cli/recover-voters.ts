@@ -27,7 +27,7 @@ export async function recoverVoters(call: Call): Promise<ExitStatus | undefined>
       if (!isDryRun) await confirm(call, lost);
       const rebuilt = isDryRun ? undefined : await rebuildWithout(ports, lost);
       if (rebuilt !== undefined)
-        await rebuildLeaderLock(config, streams, leaderTtlOf(config), await ports.registry.load());
+        await rebuildLeaderLock(config, streams, leaderTtlOf(config), ports.registry);
       const report = rebuilt === undefined ? { out: [], err: [] } : rebuiltReport(lost, rebuilt);
       await printAnswer(call, report, () => lostMajorityJson(lost, rebuilt), true);
       return EXIT.done;

@@ -211,7 +211,8 @@ type OpenLock = LeaderLock & Partial<Pick<Voters, 'tend'> & Pick<MachinesStore, 
 
 type ControllerPart<P> = {
   probe(place: P, config: Config, streams: Streams): Promise<void>;
-  lock(place: P, config: Config, streams: Streams, ttlMs: number): Promise<OpenLock>;
+  /** `registry` is that of the place; undefined if the lock is only looked at. */
+  lock(place: P, config: Config, streams: Streams, ttlMs: number, registry?: Registry): Promise<OpenLock>;
 };
 
 const STORE_KINDS: { readonly [P in RegistryPlace as P['kind']]: StoreKind<P> } = {
@@ -219,15 +220,15 @@ const STORE_KINDS: { readonly [P in RegistryPlace as P['kind']]: StoreKind<P> } 
     reach: 'over ssh',
     async open(_, config, streams, reaching) {
       const { openMachinesStore } = await import('./machines-store.ts');
-      const onMachines = await openMachinesStore('head', config, streams, reaching);
+      const onMachines = await openMachinesStore('head', config, streams, { reaching });
       return { store: onMachines.store, onMachines };
     },
     controller: {
       probe: async () => undefined,
-      async lock(_, config, streams, ttlMs) {
+      async lock(_, config, streams, ttlMs, registry) {
         const { openMachinesStore } = await import('./machines-store.ts');
         const { storeLeaderLock } = await import('../election/store-leader-lock.ts');
-        const { store, relocate } = await openMachinesStore('leader', config, streams);
+        const { store, relocate } = await openMachinesStore('leader', config, streams, { registry });
         return { ...storeLeaderLock(store, ttlMs), relocate, tend: (candidates) => store.tend(candidates) };
       },
     },
@@ -300,22 +301,27 @@ export async function probeWriting(config: Config, streams: Streams, ttlMs: numb
 }
 
 /** The lock of the one leader, beside the registry. */
-export async function openLeaderLock(config: Config, streams: Streams, ttlMs: number): Promise<OpenLock> {
-  return controllerPart(config.registry).lock(config.registry, config, streams, ttlMs);
+export async function openLeaderLock(
+  config: Config,
+  streams: Streams,
+  ttlMs: number,
+  registry?: Registry,
+): Promise<OpenLock> {
+  return controllerPart(config.registry).lock(config.registry, config, streams, ttlMs, registry);
 }
 
-/** Rebuilds the leader lock of the registry `known` on the machines from the rest of its voters, if their majority is lost. */
+/** Rebuilds the leader lock of a registry on the machines from the rest of its voters, if their majority is lost. */
 export async function rebuildLeaderLock(
   config: Config,
   streams: Streams,
   ttlMs: number,
-  known: RegistryView,
+  registry: Registry,
 ): Promise<void> {
   const { openMachinesStore } = await import('./machines-store.ts');
   const { resetLeaderLock } = await import('../election/store-leader-lock.ts');
-  const { store } = await openMachinesStore('leader', config, streams);
+  const { store } = await openMachinesStore('leader', config, streams, { registry });
   try {
-    const remains = await store.remains((machine) => conditionOf(machine, known));
+    const remains = await store.remains();
     if (remains !== undefined) await resetLeaderLock(remains.store, ttlMs);
   } finally {
     await store.close();

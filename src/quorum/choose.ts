@@ -9,6 +9,9 @@ export type Candidate = {
   readonly mark: boolean | undefined;
 };
 
+/** The condition of a machine by name. */
+export type ConditionOf = (machine: string) => Candidate['condition'];
+
 /** Five voters in clusters of seven machines or more, one in clusters of one or two, three otherwise. */
 export function voterCount(machines: number): number {
   if (machines >= 7) return 5;
@@ -42,6 +45,19 @@ export function chooseVoters(voters: readonly string[], candidates: readonly Can
   };
   const chosen = next();
   return chosen.filter(answers).length * 2 > chosen.length ? chosen : voters;
+}
+
+/** The voters of a new registry, and those that an existing one is likely to have. */
+export function firstVoters(
+  machines: readonly Pick<Candidate, 'machine' | 'mark'>[],
+  conditionOf: ConditionOf = () => 'good',
+): readonly string[] {
+  const candidates = machines.map((each) => ({
+    ...each,
+    answers: true,
+    condition: conditionOf(each.machine),
+  }));
+  return chooseVoters([], candidates);
 }
 
 /** A machine that has left the cluster is the worst one, and one that a fleet.conf asks for the best. */

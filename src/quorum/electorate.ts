@@ -3,8 +3,15 @@ import { deferred, withTimeout } from '../base/async.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
 import { type Agreement, agreementOf, type Holding, holdersOf } from './agreement.ts';
-import { type Candidate, chooseVoters } from './choose.ts';
-import { beforeRecoveryError, causesOf, disputedError, noMajorityError, notFoundError } from './failures.ts';
+import { type Candidate, type ConditionOf, chooseVoters, firstVoters } from './choose.ts';
+import {
+  beforeRecoveryError,
+  causesOf,
+  disputedError,
+  noMajorityError,
+  notFoundError,
+  noVoterError,
+} from './failures.ts';
 import type { Head } from './head.ts';
 import { randomProposer } from './ids.ts';
 import { eraOf, type Membership, type Voter, withVoters } from './membership.ts';
@@ -30,12 +37,6 @@ const RENEWAL_MS = 30_000;
 const OTHERS_MS = 1000;
 /** How long the rest of the voters is waited for, in ms, if the answers of a majority are not enough. */
 const PATIENCE_MS = 300;
-/**
- * A proposer that was disturbed by another one waits a random time, in ms, that doubles with each attempt. It begins with this, or with the
- * time of the attempt.
- */
-const PAUSE_MS = 20;
-const LONGEST_PAUSE_MS = 1000;
 /** The most changes of the voters in one call. */
 const MOST_CHANGES = 5;
 /** After so many attempts, a change fails. */
@@ -256,9 +257,10 @@ export class Electorate {
 
   /**
    * A proposer for a registry that does not exist yet, with voters that have a state. Throws FleetError
-   * `registry-no-majority` unless it `belongsTo` the cluster that owns a machine, because the registry of that one may be lost.
+   * `registry-no-majority` unless it `belongsTo` the cluster that owns a machine, because the registry of that one may be lost, and
+   * `registry-unavailable` if no machine may be a voter.
    */
-  async create(belongsTo: (cluster: string) => boolean): Promise<Proposer<Head>> {
+  async create(belongsTo: (cluster: string) => boolean, conditionOf: ConditionOf): Promise<Proposer<Head>> {
     for (const [machine, owner] of this.#owners) {
       if (belongsTo(owner)) continue;
       throw new FleetError(
@@ -269,9 +271,9 @@ export class Electorate {
         },
       );
     }
-    const created = await Promise.all(
-      firstVoters(this.#machines).map((machine) => this.#holders.create(machine)),
-    );
+    const machines = firstVoters(this.#machines, conditionOf);
+    if (machines.length === 0) throw noVoterError();
+    const created = await Promise.all(machines.map((machine) => this.#holders.create(machine)));
     const voters = created.map(({ machine, state }) => ({ machine, state }));
     this.#first = { epoch: 1, voters };
     const proposer = this.#proposer(randomProposer(), { membership: this.#first });
@@ -381,12 +383,6 @@ export class Electorate {
       return { stay: voters.filter((voter) => !gone.includes(voter)), gone, come };
     return { stay: voters.filter((voter) => voter !== lost), gone: [lost], come: [lost.machine] };
   }
-}
-
-/** The voters of a new registry, and those that an existing one is likely to have. */
-function firstVoters(machines: readonly QuorumMachine[]): readonly string[] {
-  const candidates = machines.map((each) => ({ ...each, answers: true, condition: 'good' }) as const);
-  return chooseVoters([], candidates);
 }
 
 function sameVoters(a: readonly Voter[], b: readonly Voter[]): boolean {

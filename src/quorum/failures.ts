@@ -129,6 +129,17 @@ export function notFoundError(
   );
 }
 
+/** For a registry that would have no voters. */
+export function noVoterError(): FleetError {
+  return new FleetError(
+    'registry-unavailable',
+    'Cannot create a registry: no machine of fleet.conf may store it',
+    {
+      hint: 'Add a machine to fleet.conf that is neither distrusted nor removed, and has no "voter = no"',
+    },
+  );
+}
+
 /** For a change that may be made or not. */
 export function unknownChangeError(why: string): FleetError {
   return new FleetError('registry-unavailable', `Cannot tell whether the registry was changed: ${why}`, {

@@ -1,12 +1,9 @@
 import type { Snapshot } from '../store/snapshot.ts';
 import type { Change } from '../store/store.ts';
-import type { Candidate } from './choose.ts';
+import type { ConditionOf } from './choose.ts';
 import type { QuorumMachine } from './electorate.ts';
 import type { AcceptedRounds } from './progress.ts';
 import type { AskVoter, TextCache } from './voters.ts';
-
-/** The condition of a machine by name. */
-export type ConditionOf = (machine: string) => Candidate['condition'];
 
 export type QuorumOptions = {
   /** The name of the register: registers are independent of each other. */
@@ -26,8 +23,8 @@ export type QuorumOptions = {
    * or created then.
    */
   readonly confirmAbsence?: (owned: readonly string[]) => Promise<void>;
-  /** What a registry says about machines that may become voters; undefined for another register, which does not say it. */
-  readonly conditionsIn?: (snapshot: Snapshot) => ConditionOf;
+  /** What the registry says about machines that may become voters, from the contents of this register. */
+  readonly conditionsIn?: (snapshot: Snapshot) => ConditionOf | Promise<ConditionOf>;
   /** What voters have shown to this user before; what they show now is added. */
   readonly accepted?: AcceptedRounds;
   /** Runs every call that needs an answer of the machines. */

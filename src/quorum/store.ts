@@ -4,15 +4,15 @@ import { type FleetError, isFleetError } from '../base/errors.ts';
 import { applyChanges, EMPTY_SNAPSHOT, findRecord, partOf, type Snapshot } from '../store/snapshot.ts';
 import type { Change, CommitResult, Store } from '../store/store.ts';
 import { createWaits } from '../store/waits.ts';
-import type { Candidate } from './choose.ts';
+import type { Candidate, ConditionOf } from './choose.ts';
 import { Electorate, type VoterChange } from './electorate.ts';
 import { contentsMissingError, unknownChangeError } from './failures.ts';
 import { COMMITS_KEPT, type Head, revisionOf, type SegmentName, sameContents } from './head.ts';
 import { randomId } from './ids.ts';
 import { eraOf, type Membership, type Voter } from './membership.ts';
-import type { ConditionOf, QuorumOptions } from './options.ts';
+import type { QuorumOptions } from './options.ts';
 import { Progress } from './progress.ts';
-import { OVERTAKEN } from './register.ts';
+import { OVERTAKEN, type Proposer } from './register.ts';
 import { beginEra, findRemains, nextEra, type Remains } from './remains.ts';
 import { addSegment, type Entry, snapshotOf, type Texts } from './segments.ts';
 import { statusOf, type VoterStatus } from './status.ts';
@@ -178,9 +178,7 @@ export class QuorumStore implements Store {
     at: number | undefined,
   ): Promise<CommitResult> {
     const id = randomId();
-    const proposer =
-      (await electorate.open()) ??
-      (await electorate.create((cluster) => this.#options.belongsTo(changes, cluster)));
+    const proposer = (await electorate.open()) ?? (await this.#create(electorate, changes));
     let result: CommitResult | 'former' | undefined;
     let lowest = Number.POSITIVE_INFINITY;
     let gone: Head | undefined;
@@ -223,6 +221,14 @@ export class QuorumStore implements Store {
     return this.#commit(electorate, changes, at);
   }
 
+  /** The first commit may copy a registry, which says which machines may be voters. */
+  async #create(electorate: Electorate, changes: readonly Change[]): Promise<Proposer<Head>> {
+    const applied = applyChanges(EMPTY_SNAPSHOT, changes);
+    const contents = applied.kind === 'conflict' ? EMPTY_SNAPSHOT : applied.after;
+    const belongsTo = (cluster: string): boolean => this.#options.belongsTo(changes, cluster);
+    return electorate.create(belongsTo, await this.#conditionsIn(contents));
+  }
+
   #hasReadOtherEra(head: Head | undefined): boolean {
     const read = this.#snapshot?.head;
     return read !== undefined && head !== undefined && eraOf(read.membership) !== eraOf(head.membership);
@@ -252,9 +258,9 @@ export class QuorumStore implements Store {
 
   /**
    * What is left without a majority of the voters; undefined if a majority answers, or nothing is left. The first commit of the
-   * store begins the next era with it, without those voters. `conditionOf` is for a register that is not that of the registry.
+   * store begins the next era with it, without those voters.
    */
-  async remains(conditionOf?: ConditionOf): Promise<(Remains & { readonly store: Store }) | undefined> {
+  async remains(): Promise<(Remains & { readonly store: Store }) | undefined> {
     const { machines } = this.#options;
     const names = machines.map(({ machine }) => machine);
     const remains = await findRemains(names, this.#holders);
@@ -262,7 +268,7 @@ export class QuorumStore implements Store {
     const holders = remains.holders.map((machine) => ({ machine, state: '' }));
     const snapshot = await this.#fetch(remains.head, holders);
     if (snapshot === undefined) throw contentsMissingError();
-    const conditions = conditionOf ?? this.#conditionsIn(snapshot);
+    const conditions = await this.#conditionsIn(snapshot);
     const candidates = machines.map((each) => ({ ...each, condition: conditions(each.machine) }));
     const commit = async (changes: readonly Change[]): Promise<CommitResult> => {
       const applied = applyChanges(snapshot, changes);
@@ -285,8 +291,8 @@ export class QuorumStore implements Store {
     return { ...remains, store };
   }
 
-  #conditionsIn(snapshot: Snapshot): ConditionOf {
-    return this.#options.conditionsIn?.(snapshot) ?? (() => 'good');
+  async #conditionsIn(snapshot: Snapshot): Promise<ConditionOf> {
+    return (await this.#options.conditionsIn?.(snapshot)) ?? (() => 'good');
   }
 
   /** Undefined if there is no registry yet. Rejects without a majority of the voters only if no machine has a head. */

@@ -6,6 +6,7 @@ import {
   hostKeyOf,
   IDENTITY_FILE,
   inside,
+  insideAll,
   KNOWN_HOSTS_FILE,
   onMachines,
 } from '../support/cluster.ts';
@@ -99,12 +100,20 @@ onMachines('the voters of a registry', () => {
 
   const start = fleetdStarter(operator);
   it('are replaced by fleetd when one is lost, without a command', async () => {
+    expect((await operator.fleetctl('machines', 'distrust', 'k1')).status).toBe(0);
     const fleetd = start();
     await eventually(
       () => fleetd.leads,
       20_000,
       () => fleetd.text,
     );
+    // The leader lock was created without the machine that is distrusted.
+    const locks = await insideAll(
+      ['k1', 'k2'],
+      'ls /var/lib/fleet/registry/leader.register 2>/dev/null || true',
+    );
+    expect(locks).toEqual(['', '/var/lib/fleet/registry/leader.register\n']);
+    expect((await operator.fleetctl('machines', 'accept', 'k1')).status).toBe(0);
     await cluster('kill', 'k2');
     try {
       const { message } = await fleetd.logged('voters', {}, 80_000);

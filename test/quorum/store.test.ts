@@ -416,6 +416,21 @@ describe('a store on machines', () => {
     expect(await votersOf(store)).toEqual(['web-2 current', 'web-3 current', 'web-4 current']);
   });
 
+  it('creates the registry without machines that its first commit excludes', async () => {
+    const voters = new ModelVoters();
+    const conditionsIn: QuorumOptions['conditionsIn'] = ({ records }) => {
+      return (machine) => (records.some(({ key }) => key === `excluded/${machine}`) ? 'excluded' : 'good');
+    };
+    const open = opener(voters, { conditionsIn });
+    await expect(open().commit(MACHINES.map((machine) => put(`excluded/${machine}`)))).rejects.toThrow(
+      'no machine of fleet.conf may store it',
+    );
+    expect([...voters.disks.values()].filter(({ state }) => state !== undefined)).toEqual([]);
+    const store = open();
+    await store.commit([put('a'), put('excluded/web-1')]);
+    expect(await votersOf(store)).toEqual(['web-2 current', 'web-3 current', 'web-4 current']);
+  });
+
   it.each([
     ['that is lower than the highest one', 2 ** 30],
     ['that no proposer of fleet promised', 2 ** 40],

@@ -79,7 +79,7 @@ async function keep(ports: Ports, config: Config, round: Round): Promise<void> {
   };
   const clock = steadyClock();
   const leads = (): boolean => election.isWon;
-  const lock = await openLeaderLock(config, streams, leaderTtlOf(config));
+  const lock = await openLeaderLock(config, streams, leaderTtlOf(config), ports.registry);
   const registry = relocating(ports.registry, lock, config);
   const election = new Election({
     lock,
