@@ -42,8 +42,8 @@ export function followPass(streams: Streams, dryRun: boolean): Follower {
   return {
     emit(event) {
       watch.note(event, performance.now());
-      if (event.kind === 'voters')
-        void import('../output/events.ts').then(({ votersText }) => err(`${votersText(event)}\n`));
+      if (event.kind === 'voters' || event.kind === 'former-registry')
+        void import('../output/events.ts').then(({ eventText }) => err(`${eventText(event)}\n`));
     },
     onVoters: (machines) => watch.noteVoters(machines, performance.now()),
     end() {

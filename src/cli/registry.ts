@@ -14,7 +14,8 @@ import {
 import type { LeaderLock } from '../election/leadership.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { RegistryStatus } from '../output/registry-status.ts';
-import type { QuorumStore, RegisterStatus } from '../quorum/store.ts';
+import type { RegisterStatus } from '../quorum/status.ts';
+import type { QuorumStore } from '../quorum/store.ts';
 import type { Voters } from '../reconcile/ports.ts';
 import type { RegistryOptions } from '../registry/edit.ts';
 import { clusterMachines, currentName, machinesNamed } from '../registry/inventory.ts';
@@ -106,6 +107,8 @@ function votersOf(store: QuorumStore, { machines }: Config, streams: Streams): V
   );
   return {
     tend: (candidates) => store.tend(candidates),
+    look: (candidates) => store.look(candidates),
+    former: () => store.former,
     names: () => store.names(),
     async remains() {
       const found = await store.remains();

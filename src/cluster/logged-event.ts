@@ -48,6 +48,8 @@ export type LoggedEvent =
   | { readonly kind: 'voters'; readonly gone: readonly string[]; readonly come: readonly string[] }
   /** An operator has rebuilt the registry without these voters, so changes that only they have are missing. */
   | { readonly kind: 'registry-rebuilt'; readonly without: readonly string[] }
+  /** A machine has the registry from before a recovery, at this revision, and may have changes that the present one lacks. */
+  | { readonly kind: 'former-registry'; readonly machine: string; readonly revision: number }
   /** A unit could not reach its target state; logged again when the failure changes. */
   | { readonly kind: 'failed'; readonly unit: string; readonly machine: string; readonly failure: Failure }
   /** A new text has failed, and is held until `released`. */

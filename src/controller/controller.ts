@@ -10,7 +10,7 @@ import type { PassRequest, ReconcileReport } from '../reconcile/pass.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { snapshotOf } from '../reconcile/snapshot.ts';
 import { trustedViews } from '../reconcile/trust.ts';
-import { tendVoters } from '../reconcile/voters.ts';
+import { lookForFormer, tendVoters } from '../reconcile/voters.ts';
 import { asProposed, clusterMachines } from '../registry/inventory.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { ChangeNotifier } from './change-notifier.ts';
@@ -260,7 +260,10 @@ export class Controller {
       await pause.sleep(VOTERS_MS, signal);
       const registry = this.#registry;
       if (registry === undefined || this.#notifier.registryError !== undefined || !this.#mayRun()) continue;
-      await tendVoters({ ...this.#ports, emit: this.#options.emit }, this.#snapshot(registry), registry);
+      const ports = { ...this.#ports, emit: this.#options.emit };
+      const snapshot = this.#snapshot(registry);
+      await lookForFormer(ports, snapshot, registry);
+      await tendVoters(ports, snapshot, registry);
     }
   }
 

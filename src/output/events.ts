@@ -87,6 +87,8 @@ function knownText(event: LoggedEvent): string {
       return event.without.length > 0
         ? `the registry is rebuilt without ${event.without.join(', ')}; later changes that only they have are missing`
         : 'the registry is rebuilt from copies; changes after these were made are missing';
+    case 'former-registry':
+      return formerText(event);
     case 'failed':
       return `${event.unit} failed on ${event.machine}: ${failureText(event.failure).summary}`;
     case 'held':
@@ -117,6 +119,17 @@ export function votersText({
   if (gone.join() === come.join())
     return `${come.join(', ')} had lost its copy of the registry, and has it again`;
   return `${areOf(come)} now ${voter(come)} instead of ${gone.join(', ')}`;
+}
+
+/** What a recovery may have missed. */
+export function formerText({
+  machine,
+  revision,
+}: {
+  readonly machine: string;
+  readonly revision: number | undefined;
+}): string {
+  return `${machine} has the registry from before the recovery, at revision ${revision}, and may have changes that are not in this one`;
 }
 
 function voter({ length }: readonly string[]): string {

@@ -2,7 +2,7 @@ import { oneLine } from '../base/visible.ts';
 import type { UnitOutcome } from '../cluster/failure.ts';
 import { mayBeDown } from '../cluster/unreachable.ts';
 import type { ControllerEvent } from '../reconcile/events.ts';
-import { votersText } from './events.ts';
+import { formerText, votersText } from './events.ts';
 import { failureText } from './failure.ts';
 import { formatAge } from './format.ts';
 import { reasonText, stayText } from './reason.ts';
@@ -80,6 +80,8 @@ const ROWS: { readonly [K in ControllerEvent['kind']]?: (event: Of<K>) => Row | 
       silentMs: Math.round(silentMs),
     }),
   voters: (event) => info(votersText(event), { gone: event.gone, come: event.come }),
+  'former-registry': ({ machine, revision }) =>
+    warning(formerText({ machine, revision }), { machine, revision }),
   'lease-refused': ({ machine, error: { code, message } }) =>
     (code === 'machine-stopping' ? info : warning)(lowerFirst(message), { machine, reason: code }),
   'cut-off': ({ unreachable, machines }) =>

@@ -1,5 +1,5 @@
-import type { VoterStatus } from '../quorum/status.ts';
-import type { RegisterStatus } from '../quorum/store.ts';
+import type { RegisterStatus, VoterStatus } from '../quorum/status.ts';
+import { formerText } from './events.ts';
 import { rowsJson } from './field.ts';
 import { VOTERS } from './listings.ts';
 
@@ -32,10 +32,6 @@ export function voterWarnings({ voters, withoutMajority }: RegistryStatus): read
 
 function warningsAbout({ error, state, machine, revision, isContained }: VoterStatus): readonly string[] {
   if (state === 'former')
-    return isContained === true
-      ? []
-      : [
-          `Warning: Machine "${machine}" has the registry from before the recovery, at revision ${revision}, and may have changes that are not in this one`,
-        ];
+    return isContained === true ? [] : [`Warning: ${formerText({ machine, revision })}`];
   return error === undefined ? [] : [`Warning: ${error.message}`];
 }

@@ -16,7 +16,11 @@ export type Head = Value & {
   readonly commits: readonly string[];
   /** State of a voter → the round of a proposal that it has accepted before this one, at least. */
   readonly accepted?: Readonly<Record<string, number>>;
+  /** The last commit before the first recovery, and its revision; undefined without one. */
+  readonly recovered?: LastCommit | undefined;
 };
+
+type LastCommit = { readonly revision: number; readonly commit: string };
 
 /** A segment by the SHA-256 of its bytes. */
 export type SegmentName = { readonly hash: string; readonly bytes: number };
@@ -36,6 +40,17 @@ export function revisionOf(id: string, { revision, commits }: Head, lowest: numb
   throw unknownChangeError(`${revision - lowest} other changes followed before an answer`);
 }
 
+/** What the next era of a head says about the first recovery. */
+export function recoveredFrom({ recovered, revision, commits: [commit] }: Head): Head['recovered'] {
+  return recovered ?? (commit === undefined ? undefined : { revision, commit });
+}
+
+/** Whether a registry is known to have all changes of a former one. */
+export function isContained({ revision, commits: [last = ''] }: Head, { commits, recovered }: Head): boolean {
+  if (commits.includes(last)) return true;
+  return recovered !== undefined && (revision < recovered.revision || last === recovered.commit);
+}
+
 /** The largest head, in bytes, and the most voters and segments: a larger one was not written by fleet. */
 const MAX_HEAD_BYTES = 64 * 1024;
 const MAX_VOTERS = 9;
@@ -49,7 +64,7 @@ export function formatHead(head: Head): string {
 export function parseHead(text: string): Head | undefined {
   const value = parseObject(text);
   if (value?.fleet !== 'head' || value.format !== 1) return undefined;
-  const { cluster, revision, segments, commits, accepted } = value;
+  const { cluster, revision, segments, commits, accepted, recovered } = value;
   const membership = readMembership(value.membership);
   const valid =
     membership !== undefined &&
@@ -57,9 +72,11 @@ export function parseHead(text: string): Head | undefined {
     isRevision(revision) &&
     isList(segments, MAX_SEGMENTS, isSegmentName) &&
     isList(commits, COMMITS_KEPT, isId) &&
-    (accepted === undefined || isRounds(accepted));
+    (accepted === undefined || isRounds(accepted)) &&
+    (recovered === undefined || isLastCommit(recovered));
   if (!valid) return undefined;
-  return { membership, cluster, revision, segments, commits, ...(accepted !== undefined && { accepted }) };
+  const rest = { ...(accepted !== undefined && { accepted }), ...(recovered !== undefined && { recovered }) };
+  return { membership, cluster, revision, segments, commits, ...rest };
 }
 
 export function sameContents(a: Head, b: Head): boolean {
@@ -98,6 +115,10 @@ function isRounds(value: unknown): value is Record<string, number> {
   if (!isObject(value)) return false;
   const rounds = Object.entries(value);
   return rounds.length <= MAX_VOTERS && rounds.every(([id, round]) => isId(id) && isRound(round));
+}
+
+function isLastCommit(value: unknown): value is LastCommit {
+  return isObject(value) && isRevision(value.revision) && isId(value.commit);
 }
 
 /** Random ids are 32 hexadecimal digits. */

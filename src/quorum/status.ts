@@ -1,7 +1,8 @@
 import { withTimeout } from '../base/async.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
+import type { Candidate } from './choose.ts';
 import type { Failures } from './failures.ts';
-import type { Head } from './head.ts';
+import { type Head, isContained } from './head.ts';
 import { eraOf, isFormer, type Voter } from './membership.ts';
 import type { Found, HeadVoters } from './voters.ts';
 
@@ -15,6 +16,15 @@ export type VoterStatus = {
   readonly revision?: number;
   readonly isContained?: boolean;
   readonly error?: FleetError;
+};
+
+export type RegisterStatus = {
+  /** Without a majority of the voters, the newest one that a machine has. */
+  readonly revision: number;
+  /** The voters and what each has stored, and the machines that have a registry of an earlier era. */
+  readonly voters: readonly VoterStatus[];
+  /** Why no majority can be read; undefined if one can. */
+  readonly withoutMajority?: FleetError;
 };
 
 /** The limit for a voter that is asked about its state, in ms. */
@@ -66,15 +76,38 @@ async function statusOfVoter(
 
 async function formerOn(
   machine: string,
-  { membership, commits }: Head,
+  present: Head,
   holders: HeadVoters,
 ): Promise<VoterStatus | undefined> {
   const found = await findInTime(machine, false, holders).catch((error) => {
     if (!isFleetError(error)) throw error;
   });
-  if (found?.head === undefined || !isFormer(found.head.membership, membership)) return undefined;
-  const { revision, commits: last } = found.head;
-  return { machine, state: 'former', revision, isContained: commits.includes(last[0] ?? '') };
+  // A copy has the same changes.
+  const head = found?.head ?? found?.aside?.value;
+  if (head?.cluster !== present.cluster || !isFormer(head.membership, present.membership)) return undefined;
+  return { machine, state: 'former', revision: head.revision, isContained: isContained(head, present) };
+}
+
+/** Notices machines that answer again. */
+export class Returns {
+  readonly #asked = new Set<string>();
+
+  /** Asks these machines what they have stored, each once while it answers; none without a recovery. */
+  async look(candidates: readonly Candidate[], { membership }: Head, holders: HeadVoters): Promise<void> {
+    if (eraOf(membership) === 0) return;
+    for (const { machine, answers } of candidates) if (!answers) this.#asked.delete(machine);
+    const news = candidates.filter(({ machine, answers }) => answers && !this.#asked.has(machine));
+    await Promise.all(
+      news.map(async ({ machine }) => {
+        try {
+          await findInTime(machine, false, holders);
+          this.#asked.add(machine);
+        } catch (error) {
+          if (!isFleetError(error)) throw error;
+        }
+      }),
+    );
+  }
 }
 
 /** What a machine has stored. Throws FleetError `ssh-timeout` if it does not answer in time. */

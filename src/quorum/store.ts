@@ -1,13 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deferred } from '../base/async.ts';
-import { type FleetError, isFleetError } from '../base/errors.ts';
+import { isFleetError } from '../base/errors.ts';
 import { applyChanges, EMPTY_SNAPSHOT, findRecord, partOf, type Snapshot } from '../store/snapshot.ts';
+import { snapshotStore } from '../store/snapshot-store.ts';
 import type { Change, CommitResult, Store } from '../store/store.ts';
 import { createWaits } from '../store/waits.ts';
 import type { Candidate, ConditionOf } from './choose.ts';
 import { Electorate, type VoterChange } from './electorate.ts';
+import { Eras, type FormerRegistry } from './eras.ts';
 import { contentsMissingError, unknownChangeError } from './failures.ts';
-import { COMMITS_KEPT, type Head, revisionOf, type SegmentName, sameContents } from './head.ts';
+import {
+  COMMITS_KEPT,
+  type Head,
+  recoveredFrom,
+  revisionOf,
+  type SegmentName,
+  sameContents,
+} from './head.ts';
 import { randomId } from './ids.ts';
 import { eraOf, type Membership, type Voter } from './membership.ts';
 import type { QuorumOptions } from './options.ts';
@@ -15,20 +24,11 @@ import { Progress } from './progress.ts';
 import { OVERTAKEN, type Proposer } from './register.ts';
 import { beginEra, findRemains, nextEra, type Remains } from './remains.ts';
 import { addSegment, type Entry, snapshotOf, type Texts } from './segments.ts';
-import { statusOf, type VoterStatus } from './status.ts';
+import { type RegisterStatus, Returns, statusOf } from './status.ts';
 import { HeadVoters } from './voters.ts';
 
-export type RegisterStatus = {
-  /** Without a majority of the voters, the newest one that a machine has. */
-  readonly revision: number;
-  /** The voters and what each has stored, and the machines that have a registry of an earlier era. */
-  readonly voters: readonly VoterStatus[];
-  /** Why no majority can be read; undefined if one can. */
-  readonly withoutMajority?: FleetError;
-};
-
 /** The head before a commit; the first one has only its voters. */
-type HeadBefore = Pick<Partial<Head>, 'segments' | 'cluster' | 'commits' | 'accepted'> & {
+type HeadBefore = Pick<Partial<Head>, 'segments' | 'cluster' | 'commits' | 'accepted' | 'recovered'> & {
   readonly membership: Membership | undefined;
 };
 
@@ -47,8 +47,8 @@ export class QuorumStore implements Store {
   readonly #waits = createWaits();
   #change: Promise<void> | undefined;
   readonly #closed = deferred<void>();
-  /** The heads with the latest epochs, by cluster. */
-  readonly #latest = new Map<string, Head>();
+  readonly #eras = new Eras();
+  readonly #returns = new Returns();
   readonly #progress: Progress;
   /** The contents that this user has read before, or recovered, by hash. */
   readonly #known: Set<string>;
@@ -65,7 +65,7 @@ export class QuorumStore implements Store {
   }
 
   #newHolders(): HeadVoters {
-    return new HeadVoters({ ...this.#options, latest: this.#latest, progress: this.#progress });
+    return new HeadVoters({ ...this.#options, eras: this.#eras, progress: this.#progress });
   }
 
   #newElectorate(): Electorate {
@@ -244,6 +244,18 @@ export class QuorumStore implements Store {
     return turn;
   }
 
+  /** Asks machines that answer again whether they have a former registry; none unless the registry was recovered. */
+  async look(candidates: readonly Candidate[]): Promise<void> {
+    const head = this.#snapshot?.head;
+    if (head !== undefined) await this.#returns.look(candidates, head, this.#holders);
+  }
+
+  /** The former registries that this process has seen. */
+  get former(): readonly FormerRegistry[] {
+    const cluster = this.#snapshot?.head.cluster;
+    return cluster === undefined ? [] : this.#eras.formerOf(cluster);
+  }
+
   /** The contents that were read or changed last, and the machines that were voters then. */
   get last(): { readonly snapshot: Snapshot; readonly voters: readonly string[] } | undefined {
     if (this.#snapshot === undefined) return undefined;
@@ -273,22 +285,16 @@ export class QuorumStore implements Store {
     const commit = async (changes: readonly Change[]): Promise<CommitResult> => {
       const applied = applyChanges(snapshot, changes);
       if (applied.kind === 'conflict') return applied;
-      const { cluster, membership } = this.#latest.get(remains.head.cluster) ?? remains.head;
+      const { cluster, membership } = this.#eras.latestOf(remains.head.cluster) ?? remains.head;
       const latest = Math.max(eraOf(membership), this.#progress.eraOf(cluster));
-      const before = { ...remains.head, membership: nextEra(remains, candidates, latest) };
+      const recovered = recoveredFrom(remains.head);
+      const before = { ...remains.head, recovered, membership: nextEra(remains, candidates, latest) };
       const head = this.#next(before, applied.after, changes, randomId());
       await beginEra(head, remains, this.#holders);
       for (const { hash } of head.segments) this.#known.add(hash);
       return { kind: 'committed', revision: head.revision };
     };
-    const store: Store = {
-      get: async (key) => findRecord(snapshot, key),
-      list: async (...prefixes) => partOf(snapshot, prefixes),
-      commit,
-      waitForChange: async () => false,
-      close: async () => undefined,
-    };
-    return { ...remains, store };
+    return { ...remains, store: snapshotStore(snapshot, commit) };
   }
 
   async #conditionsIn(snapshot: Snapshot): Promise<ConditionOf> {
@@ -299,9 +305,9 @@ export class QuorumStore implements Store {
   async status(): Promise<RegisterStatus | undefined> {
     const names = this.#options.machines.map(({ machine }) => machine);
     const { failures } = this.#holders;
-    const statusWith = async (head: Head): Promise<RegisterStatus> => ({
+    const statusWith = async (head: Head, machines: readonly string[] = names): Promise<RegisterStatus> => ({
       revision: head.revision,
-      voters: await statusOf(head, names, this.#holders, failures),
+      voters: await statusOf(head, machines, this.#holders, failures),
     });
     try {
       const head = await this.#readHead();
@@ -311,7 +317,8 @@ export class QuorumStore implements Store {
         if (!isFleetError(error, 'registry-unavailable')) throw error;
         return EMPTY_SNAPSHOT;
       });
-      return snapshot === 'former' ? this.status() : statusWith(head);
+      if (snapshot === 'former') return this.status();
+      return statusWith(head, snapshot === 'gone' ? names : this.#options.machinesIn?.(snapshot));
     } catch (error) {
       if (!isFleetError(error, 'registry-no-majority')) throw error;
       const remains = await findRemains(names, this.#holders, failures);
@@ -345,6 +352,7 @@ export class QuorumStore implements Store {
       segments,
       commits: [id, ...(head.commits ?? [])].slice(0, COMMITS_KEPT),
       accepted: this.#progress.roundsOf(membership, head.accepted),
+      ...(head.recovered && { recovered: head.recovered }),
     };
     this.#snapshot = { head: next, snapshot: after };
     return next;

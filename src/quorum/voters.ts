@@ -3,6 +3,7 @@ import { deferred } from '../base/async.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { sha256 } from '../base/hash.ts';
 import { type Ballot, compareBallots, MAX_ROUND, NO_BALLOT } from './ballot.ts';
+import { Eras } from './eras.ts';
 import { formatHead, type Head, parseHead, type SegmentName } from './head.ts';
 import { eraOf, type Membership, type Voter, votersOf } from './membership.ts';
 import { Progress } from './progress.ts';
@@ -106,32 +107,32 @@ export class HeadVoters implements Acceptors<Head> {
   readonly #heads = new Map<string, Head>();
   /** The states of the machines that answered, the latest answer last; undefined for none that counts. */
   readonly #states = new Map<string, string | undefined>();
-  readonly #latest: Map<string, Head>;
+  readonly #eras: Eras;
   readonly #progress: Progress;
   /** Requests of {@link look}, for the read that follows it. */
   readonly #fresh = new Map<string, Promise<HeadAnswer>>();
   readonly #failures = new Map<string, FleetError>();
 
   /**
-   * With `reserves`, a machine promises a ballot when it is first asked, so that the first change needs one round trip. `latest` has the
-   * heads that the process has seen before, by cluster, and `progress` what voters have accepted.
+   * With `reserves`, a machine promises a ballot when it is first asked, so that the first change needs one round trip. `eras` are
+   * those that the process has seen before, and `progress` is what voters have accepted.
    */
   constructor({
     ask,
     cache,
     register,
     reserves = false,
-    latest = new Map(),
+    eras = new Eras(),
     progress = new Progress(),
   }: {
     readonly ask: AskVoter;
     readonly cache: TextCache;
     readonly register: string;
     readonly reserves?: boolean;
-    readonly latest?: Map<string, Head>;
+    readonly eras?: Eras;
     readonly progress?: Progress;
   }) {
-    this.#latest = latest;
+    this.#eras = eras;
     this.#progress = progress;
     this.#ask = ask;
     this.#cache = cache;
@@ -141,7 +142,7 @@ export class HeadVoters implements Acceptors<Head> {
 
   /** The head of a cluster with the latest epoch that a machine has answered with, also in a copy. */
   latestOf(cluster: string): Head | undefined {
-    return this.#latest.get(cluster);
+    return this.#eras.latestOf(cluster);
   }
 
   /** Whether a head is from before a recovery after which the registry was read. */
@@ -364,8 +365,7 @@ export class HeadVoters implements Acceptors<Head> {
     this.#states.set(machine, state);
     const onDisk = answer.state === undefined ? undefined : { state: answer.state, accepted: ballot };
     // A copy is no vote, but it shows that its era has begun.
-    if (head !== undefined && head.membership.epoch > (this.#latest.get(head.cluster)?.membership.epoch ?? 0))
-      this.#latest.set(head.cluster, head);
+    if (head !== undefined) this.#eras.note(machine, head);
     const found = { state, onDisk, owner: answer.owner, isInvalid };
     if (state === undefined) return { ...found, stored: { promised }, aside: proposal };
     this.#progress.learn({ ...shown, state }, head);

@@ -12,6 +12,7 @@ import type { SystemdState } from '../cluster/unit-state.ts';
 import type { MachineId } from '../machine/machine.ts';
 import type { MachinePlan, Obstacle, Step } from '../plan/step.ts';
 import type { VoterChange } from '../quorum/electorate.ts';
+import type { FormerRegistry } from '../quorum/eras.ts';
 import type { Decision, Stuck } from '../schedule/decision.ts';
 
 /**
@@ -43,6 +44,8 @@ export type PassEvent =
   | ({ readonly kind: 'outcome'; readonly again?: boolean } & UnitOutcome)
   /** The voters of a registry on the machines have changed. */
   | ({ readonly kind: 'voters' } & VoterChange)
+  /** A machine has changes from before a recovery that the registry may lack. Each revision is reported once. */
+  | ({ readonly kind: 'former-registry' } & FormerRegistry)
   | { readonly kind: 'pass-done'; readonly failures: number; readonly ms: number };
 
 /** A stored decision that changes the assignment of a unit. `again`: the same move as the last one, which has failed. */

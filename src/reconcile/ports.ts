@@ -3,6 +3,7 @@ import type { ClusterSnapshot, LeaseEnds } from '../cluster/snapshot.ts';
 import type { ProposedMachine } from '../machine/machine.ts';
 import type { Candidate } from '../quorum/choose.ts';
 import type { VoterChange } from '../quorum/electorate.ts';
+import type { FormerRegistry } from '../quorum/eras.ts';
 import type { Remains } from '../quorum/remains.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { SystemdDriver } from '../systemd/driver.ts';
@@ -24,6 +25,10 @@ type Policy = Pick<ClusterSnapshot, 'agentTtlMs' | 'cutOff'>;
 export interface Voters {
   /** Replaces voters where that is needed; resolves with the changes. Rejects with a FleetError `registry-…`. */
   tend(candidates: readonly Candidate[]): Promise<readonly VoterChange[]>;
+  /** Asks machines that answer again whether they have a registry from before a recovery. */
+  look(candidates: readonly Candidate[]): Promise<void>;
+  /** The machines that have shown such a registry with changes that the present one may lack. */
+  former(): readonly FormerRegistry[];
   /** The machines that are voters now, read from a majority of them; none before there is a registry. */
   names(): Promise<readonly string[]>;
   /**

@@ -1,7 +1,9 @@
 import { isFleetError } from '../base/errors.ts';
+import type { LoggedEvent } from '../cluster/logged-event.ts';
 import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
 import { mayBeDown } from '../cluster/unreachable.ts';
 import type { Candidate } from '../quorum/choose.ts';
+import type { FormerRegistry } from '../quorum/eras.ts';
 import { conditionOf } from '../registry/inventory.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { isCutOff } from '../schedule/schedule.ts';
@@ -11,8 +13,8 @@ import type { Ports } from './ports.ts';
 const LOST_TTLS = 10;
 
 /**
- * Replaces voters that are drained, distrusted, lost, removed or without their state, reports it, and logs it in the registry. Nothing is
- * asked if no voter has to be replaced. An error is left for the next time, because a majority remains. `leaving` is a machine
+ * Replaces voters that are drained, distrusted, lost, removed or without their state. Reports it, and former registries that were seen, and
+ * logs both in the registry. Nothing is asked if no voter has to be replaced. An error is left for the next time, because a majority remains. `leaving` is a machine
  * that will be removed.
  */
 export async function tendVoters(
@@ -24,13 +26,41 @@ export async function tendVoters(
   if (voters === undefined || snapshot.clusterId === undefined) return;
   try {
     const changes = await voters.tend(candidatesOf(snapshot, known, voters.marks, leaving));
-    if (changes.length === 0) return;
     const events = changes.map((change) => ({ kind: 'voters', ...change }) as const);
     for (const event of events) emit(event);
-    await registry.update(() => [{ kind: 'log', events }]);
+    if (events.length > 0) await registry.update(() => [{ kind: 'log', events }]);
+    // A machine that becomes a voter again has its former registry no more.
+    if (unreported(voters.former(), known).length === 0) return;
+    let news: readonly FormerEvent[] = [];
+    await registry.update((view) => {
+      news = unreported(voters.former(), view);
+      return news.length === 0 ? [] : [{ kind: 'log', events: news }];
+    });
+    for (const event of news) emit(event);
   } catch (error) {
     if (!isFleetError(error)) throw error;
   }
+}
+
+type FormerEvent = Extract<LoggedEvent, { kind: 'former-registry' }>;
+
+/** What the log of the registry does not have. */
+function unreported(former: readonly FormerRegistry[], known: RegistryView): readonly FormerEvent[] {
+  return former.flatMap(({ machine, revision }) => {
+    const isIt = (event: LoggedEvent): boolean =>
+      event.kind === 'former-registry' && event.machine === machine && event.revision === revision;
+    const isLogged = known.events.some(({ events }) => events.some(isIt));
+    return isLogged ? [] : [{ kind: 'former-registry', machine, revision }];
+  });
+}
+
+/** Asks machines that answer again for registries from before a recovery, for the next {@link tendVoters}. */
+export async function lookForFormer(
+  { voters }: Pick<Ports, 'voters'>,
+  snapshot: ClusterSnapshot,
+  known: RegistryView,
+): Promise<void> {
+  await voters?.look(candidatesOf(snapshot, known, voters.marks));
 }
 
 /**

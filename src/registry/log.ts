@@ -46,7 +46,7 @@ function oldest(view: RegistryView, count: number): readonly string[] {
 /** The events of passes, without a command. */
 const OUTCOMES: ReadonlySet<LoggedEvent['kind']> = new Set([
   ...(['failed', 'recovered', 'held', 'place', 'move', 'return'] as const),
-  ...(['machine-lost', 'machine-back', 'voters'] as const),
+  ...(['machine-lost', 'machine-back', 'voters', 'former-registry'] as const),
 ]);
 
 /** The events of an edit. A decision with its reason is a separate edit. */

@@ -68,6 +68,7 @@ const EVENTS: { readonly [K in PassEvent['kind']]: Extract<PassEvent, { kind: K 
     changes: [{ unit: 'a.service', token: 7, steps: ['stop'], obstacle: { code: 'foreign', path: '/x' } }],
   },
   outcome: { kind: 'outcome', unit: 'a.service', machine: 'm1', state: undefined, failure: undefined },
+  'former-registry': { kind: 'former-registry', machine: 'm1', revision: 7 },
   voters: { kind: 'voters', gone: ['m1'], come: ['m2'] },
   'pass-done': { kind: 'pass-done', failures: 1, ms: 12 },
 };

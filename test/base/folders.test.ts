@@ -19,7 +19,8 @@ it('makes a folder with those above it, and names the highest one that was missi
 
 it('fails where a file is in the way', () => {
   writeFileSync(join(folder, 'file'), '');
-  for (const path of ['file', 'file/below']) expect(() => makeFolders(join(folder, path))).toThrow(/EEXIST|ENOTDIR/);
+  for (const path of ['file', 'file/below'])
+    expect(() => makeFolders(join(folder, path))).toThrow(/EEXIST|ENOTDIR/);
 });
 
 it('fails below /proc, where nothing can be made', async () => {

@@ -47,6 +47,8 @@ function processOf(scene: Scene, voters: ModelVoters, names = NAMES): Ports {
     registry: registryOf(store),
     voters: {
       tend: (candidates) => store.tend(candidates),
+      look: (candidates) => store.look(candidates),
+      former: () => store.former,
       names: () => store.names(),
       async remains() {
         const found = await store.remains();

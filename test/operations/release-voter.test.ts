@@ -29,6 +29,8 @@ async function makeCluster(count: number): Promise<Cluster> {
   await scene.start('a');
   const port = {
     tend: store.tend.bind(store),
+    look: store.look.bind(store),
+    former: () => store.former,
     names: () => store.names(),
     remains: async () => undefined,
     marks: new Map(),

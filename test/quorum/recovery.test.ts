@@ -446,6 +446,45 @@ describe('a recovered registry', () => {
     ]);
   });
 
+  it('has all of a former one after any number of changes, also of a copy and of machines that fleet.conf lacks', async () => {
+    const voters = await recovered();
+    const store = opener(voters)();
+    for (let i = 0; i < 40; i++) await store.commit([put(`later/${i}`)]);
+    voters.copied.add('m2');
+    const former = async (names?: readonly string[]): Promise<unknown> =>
+      (await opener(voters, names)().status())?.voters.filter(({ state }) => state === 'former');
+    const contained = { state: 'former', revision: 1, isContained: true };
+    const all = ['m1', 'm2'].map((machine) => ({ machine, ...contained }));
+    expect(await former()).toEqual(all);
+    expect(await former(['m3', 'm4', 'm5'])).toEqual(all);
+  });
+
+  it('notices a former one with changes that it lacks when its machine returns, and before that becomes a voter', async () => {
+    const voters = await recovered();
+    voters.down.add('m3').add('m4').add('m5');
+    await opener(voters)().commit([put('lost')]);
+    voters.down.clear();
+    voters.down.add('m1').add('m2');
+    const candidates = (): Candidate[] =>
+      MACHINES.map((machine) => ({
+        ...{ machine, answers: !voters.down.has(machine), mark: machine === 'm5' ? false : undefined },
+        condition: 'good',
+      }));
+    const [fleetd, command] = [opener(voters)(), opener(voters)()];
+    for (const store of [fleetd, command]) await store.list('');
+    await fleetd.look(candidates());
+    expect(fleetd.former).toEqual([]);
+    voters.down.delete('m1');
+    await fleetd.look(candidates());
+    expect(fleetd.former).toEqual([{ machine: 'm1', revision: 2 }]);
+    voters.requests = 0;
+    await fleetd.look(candidates());
+    expect(voters.requests).toBe(0);
+    expect(await command.tend(candidates())).toEqual([{ gone: ['m5'], come: ['m1'] }]);
+    expect(command.former).toEqual([{ machine: 'm1', revision: 2 }]);
+    expect(await keysIn(command)).toEqual(['a', 'rebuilt']);
+  });
+
   it.each([[['m3', 'm4', 'm5']], [['m4', 'm5']]])(
     'is not replaced by the former one if %s have copies',
     async (copied) => {

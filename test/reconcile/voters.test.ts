@@ -15,7 +15,8 @@ function withVoters(scene: Scene, ...changes: VoterChange[]) {
     asked.push(candidates);
     return changes.splice(0);
   };
-  Object.assign(scene.ports, { voters: { tend, marks: new Map([['m2', false]]) } });
+  const voters = { tend, former: () => [{ machine: 'm2', revision: 7 }], marks: new Map([['m2', false]]) };
+  Object.assign(scene.ports, { voters });
   return asked;
 }
 
@@ -37,6 +38,19 @@ describe('a pass', () => {
     expect(scene.events).toContainEqual({ kind: 'voters', gone: ['m3'], come: ['m1'] });
     const logged = (await scene.registry.load()).events.flatMap(({ events }) => events);
     expect(logged).toContainEqual({ kind: 'voters', gone: ['m3'], come: ['m1'] });
+  });
+
+  it('reports a registry from before a recovery once, which is logged', async () => {
+    const scene = new Scene(['m1', 'm2', 'm3']);
+    await scene.want('launched', '', 'a.service');
+    withVoters(scene);
+    const former = { kind: 'former-registry', machine: 'm2', revision: 7 };
+    await scene.pass('a.service');
+    expect(scene.events).toContainEqual(former);
+    await scene.pass('a.service');
+    expect(scene.events).not.toContainEqual(former);
+    const logged = (await scene.registry.load()).events.flatMap(({ events }) => events);
+    expect(logged.filter(({ kind }) => kind === former.kind)).toEqual([former]);
   });
 
   it('succeeds although the voters cannot be changed', async () => {

@@ -57,10 +57,10 @@ export const registryCommand: Command = {
       ]);
     const { options, streams } = call;
     const status = await describeRegistry(call);
+    writeLines(streams.err, voterWarnings(status));
     if (options.output === 'json') streams.out(jsonText(registryJson(status)));
     else {
       writeLines(streams.out, [registryLine(status)]);
-      writeLines(streams.err, voterWarnings(status));
       if (status.voters.length > 0) streams.out(await (await tableOf(VOTERS, options))(status.voters));
     }
     if (status.withoutMajority !== undefined) throw status.withoutMajority;
