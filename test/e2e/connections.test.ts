@@ -68,7 +68,7 @@ async function logins() {
 }
 
 onMachines('transport = openssh', () => {
-  const operator = createOperator({ ssh: { transport: 'openssh', connect_timeout: '20s' } });
+  const operator = createOperator({ ssh: { transport: 'openssh' } });
 
   it('behaves like the built-in client, and leaves no process', async () => {
     operator.write('web@.service', SLEEPER);

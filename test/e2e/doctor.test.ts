@@ -6,7 +6,7 @@ import { createOperator, SLEEPER } from './operator.ts';
 const sorted = (text: string): string => text.trimEnd().split('\n').slice(1).join('\n');
 
 onMachines('doctor', () => {
-  const operator = createOperator();
+  const operator = createOperator({ ssh: { connect_timeout: '2s' } });
 
   it('reports no problem for working machines, and exits with 0', async () => {
     const { status, stdout, stderr } = await operator.fleetctl('doctor', 'k1', '--all');

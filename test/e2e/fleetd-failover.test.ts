@@ -11,7 +11,7 @@ const FAILING = ['k1', 'k2', 'k3', 'k4'];
 const UNITS = ['web@1.service', 'web@2.service', 'web@3.service', 'web@4.service'];
 
 onMachines('fleetd', () => {
-  const settings = { top: { agent_ttl: '5s', cut_off: '90%' } };
+  const settings = { top: { agent_ttl: '5s', cut_off: '90%' }, ssh: { connect_timeout: '2s' } };
   const operator = createOperator({ machines: MACHINES, ...settings });
   const start = fleetdStarter(operator);
   let fleetd: Fleetd;

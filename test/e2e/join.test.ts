@@ -13,8 +13,8 @@ const TOP = { registry: 'machines' };
 const UNITS = ['list-units', '--no-legend', '--fields=unit,machine,active'];
 
 onMachines('a cluster with its registry on the machines', () => {
-  const alice = createOperator({ top: TOP, ssh: { connect_timeout: '5s' }, metadata: { k1: 'role=web' } });
-  const carol = createOperator({ machines: ['k1'], top: TOP, ssh: { connect_timeout: '5s' } });
+  const alice = createOperator({ top: TOP, metadata: { k1: 'role=web' } });
+  const carol = createOperator({ machines: ['k1'], top: TOP });
   const bob = new Operator();
   afterAll(() => bob.remove());
   const join = (known: string, ...words: readonly string[]): Promise<Outcome> =>

@@ -8,7 +8,7 @@ import { createOperator, done, SLEEPER, service } from './operator.ts';
 const STRANGE = `# naïve 'quotes' "of" \\n \`all\` $kinds %% — 日本\t \n${SLEEPER}ExecReload=/bin/echo \\\n  more \n\n\n`;
 
 onMachines('recover', () => {
-  const operator = createOperator({ ssh: { connect_timeout: '10s' } });
+  const operator = createOperator();
   const list = ['list-unit-files', '--full', '--fields=unit,hash,dstate,state,tmachine'];
   const invocations = (): Promise<readonly string[]> =>
     insideAll(

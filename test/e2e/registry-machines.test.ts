@@ -4,11 +4,11 @@ import { cluster, inside, insideAll, MACHINES, onMachines } from '../support/clu
 import { fleetdStarter } from './fleetd.ts';
 import { createOperator, done, SLEEPER } from './operator.ts';
 
-const TOP = { registry: 'machines', agent_ttl: '5s' };
+const SETTINGS = { top: { registry: 'machines', agent_ttl: '5s' }, ssh: { connect_timeout: '2s' } };
 
 onMachines('a registry on the machines', () => {
-  const alice = createOperator({ top: TOP });
-  const bob = createOperator({ top: TOP });
+  const alice = createOperator(SETTINGS);
+  const bob = createOperator(SETTINGS);
 
   it('is created by the first change, and another operator sees it', async () => {
     expect(await bob.fleetctl('registry')).toEqual(done('Registry machines: empty'));

@@ -18,6 +18,7 @@ onMachines('the voters of a registry', () => {
   const operator = createOperator({
     machines,
     top: { registry: 'machines', agent_ttl: '4s', listen: 'none' },
+    ssh: { connect_timeout: '2s' },
   });
   beforeAll(() => add('k4'));
   afterAll(() => cluster('kill', 'k4'));

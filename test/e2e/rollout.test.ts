@@ -87,17 +87,15 @@ onMachines('a new text of a global unit', () => {
 });
 
 /** For a busy box. */
-const PATIENT = { connect_timeout: '20s' };
 const SOON = { timeout: 90_000, interval: 100 };
 
 /** Lines `up 1 old 123.45` and `down 1 old 123.46`, by instance, text and uptime, which all machines share. */
 type Run = { readonly kind: string; readonly instance: string; readonly text: string; readonly at: number };
 
 onMachines('a new text of six instances', () => {
-  const operator = createOperator({ top: { settle: '200ms', agent_ttl: '3s' }, ssh: PATIENT });
+  const operator = createOperator({ top: { settle: '200ms', agent_ttl: '3s' } });
   const other = createOperator({
     top: { settle: '200ms', agent_ttl: '3s', registry: `file:${operator.folder}/registry` },
-    ssh: PATIENT,
   });
   const startFleetd = fleetdStarter(operator);
   const write = (text: string, end = 'exec sleep 100000'): string => {

@@ -20,7 +20,7 @@ function forge(machine: string, unit: string, token: string, text: string): Prom
 }
 
 onMachines('a hostile machine', () => {
-  const operator = createOperator({ top: { agent_ttl: '5s' }, ssh: { connect_timeout: '10s' } });
+  const operator = createOperator({ top: { agent_ttl: '5s' } });
   const start = fleetdStarter(operator);
   const idOf = async (machine: string): Promise<string> =>
     (await inside(machine, 'cat /etc/machine-id')).trim();

@@ -23,7 +23,11 @@ const MACHINES = ['k1', 'k2', 'k3', 'k4'];
 const SETTLE_MS = 120_000;
 
 onMachines(`a registry on machines, and ${MINUTES} minutes of faults (--seed ${SEED})`, () => {
-  const settings = { machines: MACHINES, top: { registry: 'machines', agent_ttl: '5s', listen: 'none' } };
+  const settings = {
+    machines: MACHINES,
+    top: { registry: 'machines', agent_ttl: '5s', listen: 'none' },
+    ssh: { connect_timeout: '2s' },
+  };
   const operators = [createOperator(settings), createOperator(settings)] as const;
   const starters = operators.map((operator) => fleetdStarter(operator));
   beforeAll(() => add('k4'));

@@ -22,7 +22,12 @@ const METADATA = Object.fromEntries(
 onMachines(`${UNITS} units on ${COUNT} machines, and ${MINUTES} minutes of faults (--seed ${SEED})`, () => {
   // Two processes cannot listen on the same socket.
   const top = { agent_ttl: `${TTL}s`, listen: 'none' };
-  const operator = createOperator({ machines: MACHINES, top, metadata: METADATA });
+  const operator = createOperator({
+    machines: MACHINES,
+    top,
+    ssh: { connect_timeout: '2s' },
+    metadata: METADATA,
+  });
   // With a small heap, garbage is collected soon, and a leak ends the process.
   const start = fleetdStarter(operator, '--max-old-space-size=64 --max-semi-space-size=4');
 
