@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { ClosingLine } from './support/closing-line.ts';
 import { SLOTS } from './support/slot.ts';
@@ -35,8 +34,6 @@ const fast = {
   testTimeout: 300_000,
   hookTimeout: 300_000,
   expect: { poll },
-  // Many of these tests wait for processes.
-  maxWorkers: availableParallelism() + 2,
 };
 
 export default defineConfig({
@@ -44,6 +41,7 @@ export default defineConfig({
     root: new URL('..', import.meta.url).pathname,
     reporters: ['default', new ClosingLine()],
     sequence: { sequencer: SlowFirst },
+    maxWorkers: SLOTS,
     projects: [
       {
         plugins: [shellText],
@@ -63,14 +61,12 @@ export default defineConfig({
       {
         plugins: [shellText],
         test: {
-          // Real machines, after everything else: each file that runs has its own cluster.
+          // Real machines: each file that runs has its own cluster.
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts', 'test/soak/**/*.test.ts'],
           globalSetup: 'test/e2e/setup.ts',
           isolate: false,
           expect: { poll },
-          maxWorkers: SLOTS,
-          sequence: { groupOrder: 1 },
           testTimeout: 120_000,
           hookTimeout: 300_000,
         },

@@ -1,14 +1,14 @@
 import { execFile } from 'node:child_process';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 const SCRIPT = new URL('../../examples/cluster/cluster', import.meta.url).pathname;
 
-/** The number of test files on real machines that run in parallel, each with its own cluster. They mostly wait. */
-export const SLOTS = 6;
+/** The number of test files that run in parallel. Those on real machines have a cluster each, and mostly wait. */
+export const SLOTS = availableParallelism() + 6;
 
 /**
  * Claims the first free slot of this box with an abstract socket, which the kernel closes with the process (unix(7)).
