@@ -101,7 +101,7 @@ onMachines('a unit that another unit starts', () => {
 });
 
 onMachines('units that depend on each other', () => {
-  const operator = createOperator({ metadata: { k1: 'name=k1' } });
+  const operator = createOperator({ machines: ['k1', 'k2'], metadata: { k1: 'name=k1' } });
 
   it.each(['PartOf', 'Requires', 'BindsTo'])('run again after a replacement: %s=', async (option) => {
     operator.write('base.service', `${LOOP}${HERE}`);

@@ -54,9 +54,9 @@ onMachines('drain', () => {
         'picky.service',
         `[Service]\nExecStart=/bin/sh -c 'test $$(uname -n) = k1 && exec sleep infinity'\n`,
       );
-      for (const machine of ['k2', 'k3']) await operator.fleetctl('cordon', machine);
+      await operator.fleetctl('cordon', 'k2', 'k3');
       await operator.fleetctl('start', 'picky.service');
-      for (const machine of ['k2', 'k3']) await operator.fleetctl('uncordon', machine);
+      await operator.fleetctl('uncordon', 'k2', 'k3');
       const { status, stderr } = await operator.fleetctl('drain', '--max-parallel=5', 'k1');
       expect([status, stderr]).toEqual([
         1,
@@ -75,9 +75,9 @@ onMachines('drain', () => {
       operator.write('job.service', SLEEPER);
       await operator.fleetctl('unload', 'picky.service');
       await operator.fleetctl('uncordon', 'k1');
-      for (const machine of ['k2', 'k3']) await operator.fleetctl('cordon', machine);
+      await operator.fleetctl('cordon', 'k2', 'k3');
       await operator.fleetctl('start', ...units);
-      for (const machine of ['k2', 'k3']) await operator.fleetctl('uncordon', machine);
+      await operator.fleetctl('uncordon', 'k2', 'k3');
       expect(await operator.fleetctl('drain', 'k1')).toMatchObject({ status: 0, stderr: '' });
       const state = `systemctl is-active ${units.join(' ')} || true`;
       expect(await inside('k1', state)).toBe('inactive\n'.repeat(4));
@@ -97,9 +97,9 @@ onMachines('drain', () => {
       );
       operator.write('plain.service', SLEEPER);
       await operator.fleetctl('uncordon', 'k1');
-      for (const machine of ['k2', 'k3']) await operator.fleetctl('cordon', machine);
+      await operator.fleetctl('cordon', 'k2', 'k3');
       await operator.fleetctl('start', ...units);
-      for (const machine of ['k2', 'k3']) await operator.fleetctl('uncordon', machine);
+      await operator.fleetctl('uncordon', 'k2', 'k3');
       const folder = '/etc/systemd/system';
       await inside('k1', `mount --bind ${folder} ${folder} && mount -o remount,bind,ro ${folder}`);
       const refused = await operator.fleetctl('drain', '--max-parallel=9', 'k1');

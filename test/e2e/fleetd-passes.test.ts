@@ -106,7 +106,7 @@ onMachines('a fleetd that runs the passes of fleetctl', () => {
 
   it('does not report a unit as launched that ends within the settle window', async () => {
     await leader();
-    for (let i = 0; i < 5; i++) {
+    for (let i = 0; i < 3; i++) {
       expect(await operator.fleetctl('start', '--retry', 'dies')).toMatchObject({ status: 1, stdout: '' });
       await operator.fleetctl('destroy', 'dies');
     }

@@ -10,7 +10,7 @@ const OTHER = service('ExecStart=/bin/sleep 333333');
 const BAD = service('ExecStart=/bin/sh -c "exit 7"');
 
 onMachines('history and rollback', () => {
-  const operator = createOperator();
+  const operator = createOperator({ machines: ['k1', 'k2'] });
   const running = (unit: string) =>
     inside('k1', `systemctl show --value --property=ExecMainPID,SubState ${unit}`);
   const textOn = (unit: string) => inside('k1', `cat /etc/systemd/system/${unit}`);

@@ -5,7 +5,7 @@ import { insideAll, MACHINES, onMachines, SUBNET, until } from '../support/clust
 import { seeded } from '../support/random.ts';
 import { createOperator, done, SLEEPER, service } from './operator.ts';
 
-const KILLS = 12;
+const KILLS = 8;
 
 /** Long enough that writing it takes a while. A partial text has another digest. */
 const LONG_UNIT = `${SLEEPER}${'# this comment makes the unit file long\n'.repeat(3000)}`;

@@ -7,7 +7,7 @@ const slow = (seconds: number): string =>
   service(`Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sleep ${seconds}`);
 
 onMachines('a slow start', () => {
-  const operator = createOperator();
+  const operator = createOperator({ machines: ['k1', 'k2'] });
 
   it.skipIf(!hasTerminals)(
     'shows the unit that it waits for on a terminal, and erases that line',
