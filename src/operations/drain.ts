@@ -97,7 +97,9 @@ function withoutKept(report: ReconcileReport): ReconcileReport {
   const outcomes = report.outcomes.map((outcome) => {
     const { unit, machine, failure, state } = outcome;
     if (failure?.code !== 'held') return outcome;
-    const isKept = failure.keeps && state !== undefined && isUp(state) && moved.has(`${machine} ${unit}`);
+    // A preview has no states.
+    const isMeantUp = state === undefined || isUp(state);
+    const isKept = failure.keeps && isMeantUp && moved.has(`${machine} ${unit}`);
     return isKept || gone.has(`${machine} ${unit}`) ? { ...outcome, failure: undefined } : outcome;
   });
   return { ...report, outcomes };

@@ -111,7 +111,7 @@ export function drainPreview(result: DrainResult): ReportLines {
   const steps = result.plans.flatMap(planLines);
   return {
     out: [`registry: cordon ${result.machine.name}`, ...moves, ...steps],
-    err: requestFailures('drain', result, true),
+    err: [...heldLines(result.held), ...requestFailures('drain', result, true)],
   };
 }
 

@@ -17,12 +17,14 @@ import { history } from '../../src/operations/unit-texts.ts';
 import { explanationLines } from '../../src/output/explanation.ts';
 import { resultOf } from '../../src/output/listings.ts';
 import { logEntry } from '../../src/output/log.ts';
-import { drainJson, drainReport } from '../../src/output/machines.ts';
+import { drainJson, drainPreview, drainReport } from '../../src/output/machines.ts';
 import { passReport } from '../../src/output/pass.ts';
 import { requestFailures } from '../../src/output/request-failures.ts';
 import { requestReport } from '../../src/output/request-report.ts';
 import { statusReport } from '../../src/output/status.ts';
 import { UNKNOWN_MACHINE } from '../../src/registry/edit.ts';
+import { previewRegistry } from '../../src/registry/registry.ts';
+import { previewDriver } from '../../src/systemd/driver.ts';
 import { idOf, NOW, systemdState, TTL_MS } from '../support/builders.ts';
 import { FALSE, makeScene, outcome, type Scene, SLEEP } from './scene.ts';
 
@@ -382,12 +384,23 @@ describe('a held unit on a machine that it does not fit any more', () => {
     await scene.write(UNIT, FALSE);
     await startIt(scene, { replace: true });
     const [from, to] = startsOn(scene) > 0 ? ['m1', 'm2'] : ['m2', 'm1'];
-    const result = await drain(scene.ports, { machine: from, maxParallel: 1, globals: false });
+    const request = { machine: from, maxParallel: 1, globals: false };
+    const warning = expect.stringMatching(/^Warning: Unit "web.service" is held: text/);
+    const preview = await drain(
+      {
+        ...scene.ports,
+        registry: previewRegistry(scene.ports.registry, { clock: scene.clock, author: 'me@here' }),
+        driver: previewDriver(scene.ports.driver),
+      },
+      request,
+    );
+    expect(drainPreview(preview).err).toEqual([warning]);
+    const result = await drain(scene.ports, request);
     expect(result.moves.map((move) => [move.unit, move.to.name])).toEqual([[UNIT, to]]);
     expect(scene.there()).toEqual({ [to]: [`${UNIT} running`] });
     const { out, err } = drainReport(result);
     expect(out).toHaveLength(2);
-    expect(err).toEqual([expect.stringMatching(/^Warning: Unit "web.service" is held: text/)]);
+    expect(err).toEqual([warning]);
     expect(outcome(result)).toEqual([`${UNIT}: launched ${to}`]);
     expect(drainJson(result)).toMatchObject({
       held: [{ unit: UNIT, reason: expect.stringContaining('failed on') }],
