@@ -21,7 +21,7 @@ import type { Call } from './command.ts';
 import { followPass } from './follow-pass.ts';
 import { foundEndpoint } from './found-controller.ts';
 import { isNamed, namedController, ownConfig } from './own-config.ts';
-import { openRegistry, reachOf, registryOptions } from './registry.ts';
+import { type OpenRegistry, openRegistry, reachOf, registryOptions } from './registry.ts';
 import { sshTargets } from './ssh-targets.ts';
 import { type Streams, writeLines } from './streams.ts';
 
@@ -80,23 +80,55 @@ export async function withConfig<T>(
   if (config.verbose) writeLines(streams.err, sshConfigNotes);
   const transport = transportFor(config, streams);
   const access = await clusterAccess(config, machines, streams);
-  const voterPlaces = (): readonly Machine[] => places();
+  let opened: OpenRegistry | undefined;
+  const voterPlaces = (): readonly Machine[] => opened?.places() ?? [];
   const driver = createSshDriver(transport, { access, settleMs: config.settle, wait, voterPlaces });
-  const proposed = config.machines.map(({ machine }) => machine);
   const follower = followPass(streams, dryRun);
-  const { registry, voters, places } = await openRegistry(config, streams, {
-    driver,
-    onVoters: follower.onVoters,
-    reserves: options.changes === true && !dryRun,
-  });
+  let found: Awaited<ReturnType<typeof controllerFor>>;
+  let ports: Ports | undefined;
+  // Whatever is open keeps the process running, so it is closed after every error.
+  try {
+    opened = await openRegistry(config, streams, {
+      driver,
+      onVoters: follower.onVoters,
+      reserves: options.changes === true && !dryRun,
+    });
+    const own = ownPorts(opened, config, streams, { ...options, driver, dryRun, emit: follower.emit });
+    found =
+      controller !== false && !dryRun
+        ? await controllerFor(controller, config, streams, own, wait)
+        : undefined;
+    // While a registry elsewhere is read, machines can be observed already.
+    const early = guard && reachOf(config) !== 'here' ? (options.units ?? []) : undefined;
+    // A controller observes machines all the time.
+    ports = found?.ports ?? (guard ? guarded({ ...own, early }) : own);
+    return await work(ports, { transport, targetOf: (machine) => access(machine).ssh });
+  } finally {
+    follower.end();
+    found?.close();
+    await Promise.all([(ports?.driver ?? driver).close(), opened?.registry.close()]);
+  }
+}
+
+type OwnPorts = Pick<PortsOptions, 'changes' | 'onDifference'> &
+  Pick<Ports, 'driver' | 'emit'> & { readonly dryRun: boolean };
+
+/** The ports of a process that asks no controller. */
+function ownPorts(
+  { registry, voters }: OpenRegistry,
+  config: Config,
+  streams: Streams,
+  { changes, onDifference, driver, emit, dryRun }: OwnPorts,
+): Ports {
+  const proposed = config.machines.map(({ machine }) => machine);
   const opened = reportingDifferences(
     registry,
     proposed,
-    options.onDifference ?? ((difference) => writeLines(streams.err, differenceLines(difference))),
+    onDifference ?? ((difference) => writeLines(streams.err, differenceLines(difference))),
   );
   const stored = dryRun ? previewRegistry(opened, registryOptions(streams)) : opened;
-  const unguarded: Ports = {
-    registry: options.changes ? addingMachines(stored, proposed) : stored,
+  return {
+    registry: changes ? addingMachines(stored, proposed) : stored,
     driver: dryRun ? previewDriver(driver) : driver,
     clock: systemClock,
     observer: observerOf(config),
@@ -104,23 +136,8 @@ export async function withConfig<T>(
     agentTtlMs: config.agent_ttl,
     cutOff: config.cut_off,
     voters: dryRun ? undefined : voters,
-    emit: follower.emit,
+    emit,
   };
-  const found =
-    controller !== false && !dryRun
-      ? await controllerFor(controller, config, streams, unguarded, wait)
-      : undefined;
-  // While a registry elsewhere is read, machines can be observed already.
-  const early = guard && reachOf(config) !== 'here' ? (options.units ?? []) : undefined;
-  // A controller observes machines all the time.
-  const ports = found?.ports ?? (guard ? guarded({ ...unguarded, early }) : unguarded);
-  try {
-    return await work(ports, { transport, targetOf: (machine) => access(machine).ssh });
-  } finally {
-    follower.end();
-    found?.close();
-    await Promise.all([ports.driver.close(), ports.registry.close()]);
-  }
 }
 
 /**

@@ -195,6 +195,15 @@ onMachines('a controller on a machine of the cluster', () => {
     });
   });
 
+  it('is left by a command that fails after it has opened the registry there', async () => {
+    const nowhere = ['--endpoint', 'unix:///nowhere.sock'];
+    expect(await operator.fleetctl('stop', 'web.service', ...nowhere)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('Cannot use unix:///nowhere.sock'),
+    });
+    expect(await inside('k1', 'pgrep -f "[_]_registry" || true')).toBe('');
+  });
+
   it('is removed, and the registry is copied back', async () => {
     const [remove = []] = named('Removal');
     expect(await operator.fleetctl(...remove)).toMatchObject({ status: 0 });
