@@ -8,7 +8,7 @@ import { soak } from './soak.ts';
 // A short run with the other tests; `npm run soak` runs longer.
 const MINUTES = Number(process.env.SOAK_MINUTES ?? 0.5);
 const COUNT = Number(process.env.SOAK_MACHINES ?? 4);
-const UNITS = Number(process.env.SOAK_UNITS ?? 40);
+const UNITS = Number(process.env.SOAK_UNITS ?? 28);
 const SEED = Number(process.env.SOAK_SEED ?? 20261125);
 /** In seconds. */
 const TTL = Number(process.env.SOAK_TTL ?? 5);

@@ -16,6 +16,8 @@ const SLOW = [
   'registry-voters',
   'soak',
   'registry',
+  'rollout',
+  'drain',
   'confirm',
   'registry-machines',
   'recovery',
