@@ -24,7 +24,7 @@ export function refuseOtherVoters(
     'registry-no-majority',
     `Cannot find the registry: no machine of fleet.conf has it, but these name voters that fleet.conf lacks: ${machines}. The voters: ${places}`,
     {
-      hint: `To use their registry, write a new fleet.conf with "fleetctl join --config FILE USER@${first}", or add these voters to this one. If they are lost permanently, run "rm /var/lib/fleet/voters" on ${machines}, then fleetctl recover`,
+      hint: `To use their registry, write a new fleet.conf with "fleetctl join --config FILE USER@${first}", or add these voters to this one. If they are lost permanently, run "rm /var/lib/fleet/voters" as root on ${machines}, then fleetctl recover`,
     },
   );
 }

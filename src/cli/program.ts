@@ -81,6 +81,7 @@ const EXAMPLES = [
   ['fleetctl start hello.service', 'start a unit on one of the machines'],
   ['fleetctl list-units', 'show the state of all units'],
   ['fleetctl help start', 'show help for a command'],
+  ['fleetctl help', 'show the topics of the manual too'],
 ] as const;
 
 /** The command of `parent` with that name; ends with an error if there is none. */

@@ -35,9 +35,9 @@ export async function help(words: readonly string[], streams: Streams): Promise<
     return EXIT.done;
   }
   const near = nearest(word, [...TOPICS.keys()]);
-  if (near === undefined || isCommand) return runProgram(['help', ...words], streams);
+  if (isCommand) return runProgram(['help', ...words], streams);
   const meant = [
-    near,
+    ...(near === undefined ? [] : [near]),
     ...verbsFor(
       word,
       COMMANDS.map(({ name }) => name),
@@ -45,7 +45,8 @@ export async function help(words: readonly string[], streams: Streams): Promise<
     ),
   ];
   const list = `${meant.length === 1 ? '' : 'one of '}${meant.join(', ')}`;
-  streams.err(`Error: unknown command or topic '${word}'\n(Did you mean ${list}?)\nhint: fleetctl help\n`);
+  const question = meant.length === 0 ? '' : `(Did you mean ${list}?)\n`;
+  streams.err(`Error: unknown command or topic '${word}'\n${question}hint: fleetctl help\n`);
   return EXIT.usage;
 }
 

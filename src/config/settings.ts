@@ -45,13 +45,13 @@ export const SETTINGS = [
   {
     option: [
       '--endpoint <where>',
-      'read lists from the fleetd at unix:///PATH or http(s)://HOST:PORT; none: ask the machines',
+      'let the fleetd at unix:///PATH or http(s)://HOST:PORT answer lists and execute commands; none: ask the machines',
     ],
   },
   {
     option: [
       '--tunnel <host>',
-      'read lists from the fleetd on this host, over SSH: HOST, USER@HOST:PORT or an alias of ssh_config',
+      'the same with the fleetd on this host, over SSH: HOST, USER@HOST:PORT or an alias of ssh_config',
     ],
   },
   {
@@ -236,7 +236,12 @@ export const SETTINGS = [
     about: 'A file to read instead of `~/.ssh/config` and `/etc/ssh/ssh_config`, or `none`.',
     option: ['--ssh-config <file>', "read this file instead of ssh's configuration; none: read no file"],
   },
-  { option: ['-v, --verbose', 'show which lines of ssh_config are ignored'] },
+  {
+    option: [
+      '-v, --verbose',
+      'show which lines of ssh_config are ignored, and how files differ from the registry',
+    ],
+  },
 ] as const satisfies readonly ((KeyRow & { readonly option?: never }) | OptionRow | SettingRow)[];
 
 type Row = (typeof SETTINGS)[number];

@@ -7,6 +7,7 @@ import { observe } from '../reconcile/observe.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { reconcile } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
+import type { Become } from '../ssh/become.ts';
 import { quote } from '../ssh/shell.ts';
 import { unitFileQuery } from '../systemd/queries.ts';
 import { templateOf, type UnitName } from '../unit/unit-name.ts';
@@ -104,7 +105,7 @@ async function readUnitFile(
       throw cannot(
         name,
         `its file on ${where} is ${path === '' ? 'missing' : `"${path}"`}, not a regular file of the administrator`,
-        path === '' ? undefined : copyHint(path, name, view.machine),
+        path === '' ? undefined : copyHint(path, name, view.machine, session?.become),
       );
     return { view, file: { ...file, isOfTemplate: own === undefined } };
   } finally {
@@ -112,11 +113,12 @@ async function readUnitFile(
   }
 }
 
-/** systemd reads the copy after a reload only. */
-function copyHint(path: string, { text }: UnitName, { name }: Machine): string {
+/** systemd reads the copy after a reload only. Both need root's rights, which `become` gives. */
+function copyHint(path: string, { text }: UnitName, { name }: Machine, become: Become | undefined): string {
   const to = `/etc/systemd/system/${text}`;
   const line = `cp --remove-destination ${quote(path)} ${quote(to)} && systemctl daemon-reload`;
-  return `Copy it: fleetctl ssh ${name} ${quote(line)}`;
+  const asRoot = become === undefined ? line : `${become} sh -c ${quote(line)}`;
+  return `Copy it: fleetctl ssh ${name} ${quote(asRoot)}`;
 }
 
 function refuseKnown(name: UnitName, { units, unreadable }: RegistryView): void {

@@ -141,7 +141,12 @@ function refOf(id: MachineId, { machines }: ClusterSnapshot): MachineRef {
 }
 
 /** The result for one machine; `changed` is false if it had that state already. */
-export type CordonResult = { readonly machine: string; readonly changed: boolean };
+export type CordonResult = {
+  readonly machine: string;
+  readonly changed: boolean;
+  /** The machine is distrusted, so it takes no units in any case. */
+  readonly excluded: boolean;
+};
 
 /**
  * Cordons machines, or uncordons them (`undefined`). Present units stay, except global ones with `all`. Throws FleetError
@@ -159,6 +164,7 @@ export async function setCordon(
     results = [...new Set(names)].map((machine) => ({
       machine,
       changed: view.machines.get(machine)?.cordon !== cordon,
+      excluded: view.machines.get(machine)?.distrusted === true,
     }));
     return results
       .filter(({ changed }) => changed)

@@ -9,7 +9,7 @@ import {
   selectMachine,
 } from '../machine/selector.ts';
 import type { Ports } from '../reconcile/ports.ts';
-import { clusterMachines } from '../registry/inventory.ts';
+import { asProposed, clusterMachines } from '../registry/inventory.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { unitNameOf } from './local-file.ts';
 import { observeCluster } from './observe-cluster.ts';
@@ -34,6 +34,27 @@ export async function findMachine(ports: Ports, { kind, text }: MachineQuestion)
   const machines = found.length === 0 && isIdPrefix(text) ? (await observeCluster(ports)).machines : known;
   if (kind === 'either' && matchMachines(text, machines).length === 0) throw neitherKind(text);
   return selectMachine(text, machines).machine;
+}
+
+/**
+ * {@link findMachine} for a login. If the registry cannot be read, the sections of fleet.conf answer, and `onUnread` gets the reason. This
+ * is safe because a login verifies the host key in any case.
+ */
+export async function findLogin(
+  ports: Ports,
+  question: MachineQuestion,
+  onUnread: (error: FleetError) => void,
+): Promise<Machine> {
+  try {
+    return await findMachine(ports, question);
+  } catch (error) {
+    if (!isFleetError(error) || !error.code.startsWith('registry-') || question.kind === 'unit') throw error;
+    const proposed = asProposed(ports.machines).map((machine) => ({ machine, id: undefined }));
+    const [found, ...others] = matchMachines(question.text, proposed);
+    if (found === undefined || others.length > 0) throw error;
+    onUnread(error);
+    return found.machine;
+  }
 }
 
 function identified({ machines }: Ports, registry: RegistryView): readonly IdentifiedMachine[] {

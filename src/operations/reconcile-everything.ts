@@ -44,6 +44,8 @@ export type PassResult = RequestResult & {
   readonly isLost: boolean;
   /** More than half of the machines are unreachable, so no unit leaves an unreachable one. */
   readonly cutOff: boolean;
+  /** Voters of the registry were replaced, which has been reported already. */
+  readonly newVoters: boolean;
 };
 
 /**
@@ -67,6 +69,7 @@ export async function reconcileEverything(ports: Ports): Promise<PassResult> {
     otherCluster: theirs.length > 0,
     isLost: theirs.length > 0 && theirs.length === owned.length,
     cutOff: isCutOff(snapshot),
+    newVoters: report.newVoters === true,
   };
 }
 

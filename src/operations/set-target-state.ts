@@ -203,11 +203,13 @@ async function pass(
 export function refuseTemplate(argument: string, verb: string): void {
   const name = unitNameOf(argument);
   if (!isTemplate(name)) return;
+  const replace =
+    verb === 'start' || verb === 'load' ? `; a new text of it: fleetctl submit --replace ${name.text}` : '';
   throw new FleetError(
     'usage',
     `Cannot ${verb} template "${name.text}": it is a pattern for units, not a unit`,
     {
-      hint: `Name an instance of it: fleetctl ${verb} ${name.prefix}@1.${name.type}`,
+      hint: `Name an instance of it: fleetctl ${verb} ${name.prefix}@1.${name.type}${replace}`,
     },
   );
 }

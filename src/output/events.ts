@@ -7,7 +7,7 @@ import { formatAge } from './format.ts';
 import { heldText } from './held.ts';
 import { reasonText } from './reason.ts';
 
-/** `2026-11-23T06:05:41Z  web.service moves from m1 to m3: it has not answered for 30s  (fleetd@ctl)` */
+/** `2026-11-23T06:05:41Z  web.service moves from m1 to m3: the machine has not answered for 30s  (fleetd@ctl)` */
 export function eventLine({ at, by, event }: EventRow): string {
   return `${formatTime(at)}  ${eventText(event)}  (${by})`;
 }
@@ -72,7 +72,7 @@ function knownText(event: LoggedEvent): string {
     case 'cordon':
       return `${event.machine} takes no new units${event.globals ? ', and global ones leave it' : ''}`;
     case 'uncordon':
-      return `${event.machine} takes units again`;
+      return `${event.machine} is no longer cordoned`;
     case 'machine-added':
       return `${event.machine} is added, with address ${event.address}`;
     case 'machine-changed':

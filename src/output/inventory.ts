@@ -43,8 +43,12 @@ export function differenceEntry(difference: InventoryDifference): LogEntry {
   return { level: 'warning', event: 'machine-differs', message, fields: { machine, difference: kind } };
 }
 
-/** The machines that `machines apply` has stored, and those that it has not. */
-export function appliedReport(applied: readonly AppliedMachine[], dryRun: boolean): ReportLines {
+/** The machines that `machines apply` has stored, and those that it has not. `names` are those that the user named. */
+export function appliedReport(
+  applied: readonly AppliedMachine[],
+  dryRun: boolean,
+  names: readonly string[] = [],
+): ReportLines {
   const be = dryRun ? 'would be ' : '';
   const out = applied.flatMap((each) => {
     if (each.kind === 'kept') return [];
@@ -53,8 +57,9 @@ export function appliedReport(applied: readonly AppliedMachine[], dryRun: boolea
     return [`Machine ${each.name} ${be}added: address ${address}, metadata ${formatMetadata(metadata)}`];
   });
   const moves = applied.some((each) => each.kind === 'changed' && each.metadata !== undefined);
+  const all = names.length === 0 ? 'the machines of fleet.conf' : `${names.join(', ')} as in fleet.conf`;
   return {
-    out: out.length > 0 ? out : ['The registry has the machines of fleet.conf already'],
+    out: out.length > 0 ? out : [`The registry has ${all} already`],
     err: [
       ...applied.flatMap((each) => (each.kind === 'kept' ? differenceLines(each.difference) : [])),
       ...(moves

@@ -20,13 +20,13 @@ export function leftBehindLines(
   const forget = `(cd /var/lib/fleet && rm -rf cluster units removed reload tmp${wasStored ? ' registry voters' : ''})`;
   if (units.length === 0)
     return [
-      `hint: The state of fleet on machine "${name}" stays in /var/lib/fleet there; to remove it, run there: ${forget}`,
+      `hint: The state of fleet on machine "${name}" stays in /var/lib/fleet there; to remove it, run there as root: ${forget}`,
     ];
   const names = units.map(quote);
   const files = names.map((unit) => `${unit} fleet.target.wants/${unit}`).join(' ');
   return [
     `Warning: global units stay on machine "${name}" and keep running: ${units.join(' ')}`,
-    `hint: To remove them, run there: systemctl stop ${names.join(' ')}; cd /etc/systemd/system && rm -f ${files} && ${forget} && systemctl daemon-reload`,
+    `hint: To remove them, run there as root: systemctl stop ${names.join(' ')}; cd /etc/systemd/system && rm -f ${files} && ${forget} && systemctl daemon-reload`,
   ];
 }
 
@@ -71,7 +71,14 @@ export function cordonReport(
   const already = `was already ${cordoned ? 'cordoned' : 'uncordoned'}`;
   return {
     out: results.map(({ machine, changed }) => `Machine ${machine} ${changed ? word : already}`),
-    err: [],
+    err: results.flatMap(({ machine, excluded }) =>
+      cordoned || !excluded
+        ? []
+        : [
+            `Warning: machine ${machine} is still excluded and takes no units`,
+            `hint: To use it again: fleetctl machines accept ${machine}`,
+          ],
+    ),
   };
 }
 

@@ -23,7 +23,7 @@ export function passReport(pass: PassResult, dryRun = false): ReportLines {
     ...requestFailures('reconcile', pass, dryRun),
   ];
   return {
-    out: workLines([...moves, ...steps], failures.length > 0),
+    out: workLines([...moves, ...steps], failures.length > 0 || pass.newVoters),
     err: [
       ...missingLines(pass),
       ...pass.extended.map(extendedLine),

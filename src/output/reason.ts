@@ -79,8 +79,10 @@ export function stayText(stay: Stay): string {
 }
 
 function unreachableText({ mayBeDown, silentMs }: Extract<Reason, { code: 'machine-silent' }>): string {
-  if (!mayBeDown) return 'it cannot be used';
-  return silentMs < 1000 ? 'it does not answer' : `it has not answered for ${formatAge(silentMs)}`;
+  if (!mayBeDown) return 'the machine cannot be used';
+  return silentMs < 1000
+    ? 'the machine does not answer'
+    : `the machine has not answered for ${formatAge(silentMs)}`;
 }
 
 /** `path` is empty for a unit without a file: systemd made it from the mount table, or its file was removed. */

@@ -34,6 +34,8 @@ export type ReconcileReport = Pass & {
   readonly restored?:
     | readonly { readonly unit: string; readonly hash: string; readonly isBack: boolean }[]
     | undefined;
+  /** Voters of the registry were replaced; absent if another process ran the pass. */
+  readonly newVoters?: boolean;
 };
 
 /** A pass that a controller runs for a command. */

@@ -105,7 +105,7 @@ async function runPass(
       return execute(now, snapshot, sessions, emit);
     };
     const waved = executeWaves(order, carryOut, { signal, rollouts });
-    const [changed] = await Promise.all([waved, tending]);
+    const [changed, newVoters] = await Promise.all([waved, tending]);
     const left = signal?.aborted ? [] : unfinished(order, changed, rollouts, snapshot);
     for (const outcome of left) emit({ kind: 'outcome', ...outcome });
     const done = [...changed, ...left];
@@ -123,7 +123,7 @@ async function runPass(
     });
     const failures = outcomes.filter(({ failure }) => failure !== undefined).length;
     emit({ kind: 'pass-done', failures, ms: clock.now() - begun });
-    const report = { ...pass, waves, outcomes: reported.map((each) => withNewHold(each, holds)) };
+    const report = { ...pass, waves, newVoters, outcomes: reported.map((each) => withNewHold(each, holds)) };
     if (held.size === 0) return { report: { ...report, settled }, held };
     const back = restored.map(({ name: unit, hash }) => ({ unit, hash, isBack: false }));
     return { report: { ...report, ...(back.length > 0 && { restored: back }) }, held };

@@ -3,8 +3,9 @@ import type { LoggedEvent } from '../cluster/logged-event.ts';
 import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
 import { mayBeDown } from '../cluster/unreachable.ts';
 import type { Candidate } from '../quorum/choose.ts';
+import type { VoterChange } from '../quorum/electorate.ts';
 import type { FormerRegistry } from '../quorum/eras.ts';
-import { conditionOf } from '../registry/inventory.ts';
+import { conditionOf, currentName } from '../registry/inventory.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { isCutOff } from '../schedule/schedule.ts';
 import type { Ports } from './ports.ts';
@@ -13,8 +14,8 @@ import type { Ports } from './ports.ts';
 const LOST_TTLS = 10;
 
 /**
- * Replaces voters that are drained, distrusted, lost, removed or without their state. Reports it, and former registries that were seen, and
- * logs both in the registry. Nothing is asked if no voter has to be replaced. An error is left for the next time, because a majority remains. `leaving` is a machine
+ * Replaces voters that are drained, distrusted, lost, removed or without their state, and renames those whose machine has another name.
+ * Reports replacements, and former registries that were seen, and logs both in the registry. Resolves with whether voters were replaced. Nothing is asked if no voter has to be replaced. An error is left for the next time, because a majority remains. `leaving` is a machine
  * that will be removed.
  */
 export async function tendVoters(
@@ -22,15 +23,17 @@ export async function tendVoters(
   snapshot: ClusterSnapshot,
   known: RegistryView,
   leaving?: string,
-): Promise<void> {
-  if (voters === undefined || snapshot.clusterId === undefined) return;
+): Promise<boolean> {
+  if (voters === undefined || snapshot.clusterId === undefined) return false;
+  let isReplaced = false;
   try {
     const changes = await voters.tend(candidatesOf(snapshot, known, voters.marks, leaving));
-    const events = changes.map((change) => ({ kind: 'voters', ...change }) as const);
+    const events = changes.flatMap((change) => replacement(change, known));
+    isReplaced = events.length > 0;
     for (const event of events) emit(event);
     if (events.length > 0) await registry.update(() => [{ kind: 'log', events }]);
     // A machine that becomes a voter again has its former registry no more.
-    if (unreported(voters.former(), known).length === 0) return;
+    if (unreported(voters.former(), known).length === 0) return isReplaced;
     let news: readonly FormerEvent[] = [];
     await registry.update((view) => {
       news = unreported(voters.former(), view);
@@ -40,6 +43,21 @@ export async function tendVoters(
   } catch (error) {
     if (!isFleetError(error)) throw error;
   }
+  return isReplaced;
+}
+
+type VotersEvent = Extract<LoggedEvent, { kind: 'voters' }>;
+
+/** The event of a change, without machines that only have another name than the voter that they were. */
+function replacement({ gone, come }: VoterChange, known: RegistryView): readonly VotersEvent[] {
+  const isRenamed = (name: string): boolean => {
+    const current = currentName(name, known);
+    return current !== name && come.includes(current);
+  };
+  const renamed = gone.filter(isRenamed).map((name) => currentName(name, known));
+  const left = gone.filter((name) => !isRenamed(name));
+  const fresh = come.filter((name) => !renamed.includes(name));
+  return left.length + fresh.length === 0 ? [] : [{ kind: 'voters', gone: left, come: fresh }];
 }
 
 type FormerEvent = Extract<LoggedEvent, { kind: 'former-registry' }>;

@@ -1,6 +1,7 @@
 import type { UnitOutcome } from '../cluster/failure.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { UnitChange } from '../plan/step.ts';
+import type { Become } from '../ssh/become.ts';
 import type { Waits } from './change-jobs.ts';
 import type { Section } from './frame.ts';
 import type { JournalRequest, JournalStream } from './journal.ts';
@@ -41,6 +42,8 @@ export type MachineSession = {
     clusterId: string,
     waits?: Waits,
   ) => Promise<readonly UnitOutcome[]>;
+  /** How the session gets root's rights; absent if the user is root or logs in with `become = none`. */
+  readonly become?: Become;
   /** Resolves when a session that began is over: closed by either side, or lost. */
   readonly ended: Promise<void>;
   /** Ends the session; the connection stays with the transport. */

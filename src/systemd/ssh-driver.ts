@@ -5,7 +5,7 @@ import { unreachableFailure } from '../cluster/unreachable.ts';
 import { badAnswer } from '../machine/limits.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { UnitChange } from '../plan/step.ts';
-import type { Access } from '../ssh/become.ts';
+import { type Access, becomes } from '../ssh/become.ts';
 import { openRootShell } from '../ssh/root-shell.ts';
 import type { Transport } from '../ssh/transport.ts';
 import type { Waits } from './change-jobs.ts';
@@ -131,6 +131,7 @@ function openSession(
         }),
       );
     },
+    ...(becomes(access) && { become: access.become }),
     ended: runner.ended,
     close: () => runner.close(),
   };

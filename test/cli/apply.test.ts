@@ -49,6 +49,14 @@ it('plan has the status of changes although no machine answers, and stores nothi
   expect((await desk.run(['cat', 'a'])).status).toBe(4);
 });
 
+it('apply reports a failure once, as it is and not as it is expected', async () => {
+  const desk = await deskWith('units/a.service');
+  const { out, err } = await desk.run(['apply', 'units', '--yes']);
+  expect(out).toContain('+ a.service  launched on no machine');
+  expect(err.match(/Error: Cannot place unit "a.service"/g)).toHaveLength(1);
+  expect(err).toContain('hint: It stays launched in the registry');
+});
+
 it('diff shows texts without a machine, and exits with 6 if they differ', async () => {
   const desk = await deskWith('units/a.service', 'units/b.service');
   expect((await desk.run(['submit', 'units/a.service', 'units/b.service'])).status).toBe(0);

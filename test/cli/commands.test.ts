@@ -110,7 +110,7 @@ describe('commands that need no machine', () => {
     expect(await desk.run([verb, 'web@.service'])).toEqual({
       status: 2,
       out: '',
-      err: `Error: Cannot ${verb} template "web@.service": it is a pattern for units, not a unit\nhint: Name an instance of it: fleetctl ${verb} web@1.service\n`,
+      err: `Error: Cannot ${verb} template "web@.service": it is a pattern for units, not a unit\nhint: Name an instance of it: fleetctl ${verb} web@1.service; a new text of it: fleetctl submit --replace web@.service\n`,
     });
   });
 
@@ -172,7 +172,7 @@ describe('with a machine that refuses connections', () => {
     expect(err).toBe(
       [
         'Error: Cannot place unit "hello.service": no machine fits',
-        `  m1: it does not answer: ${CANNOT}`,
+        `  m1: the machine does not answer: ${CANNOT}`,
         'hint: Check that sshd listens on port 1 there',
         'hint: It stays launched in the registry; run the command again when a machine fits',
         '',

@@ -28,7 +28,7 @@ it('the registry may be on voters that fleet.conf lacks, also if it has some of 
       message:
         'Cannot find the registry: no machine of fleet.conf has it, but these name voters that fleet.conf lacks: a, b. The voters: x (10.0.0.3), b (10.0.0.4)',
       hint: expect.stringMatching(
-        /join --config FILE USER@10\.0\.0\.3".*rm \/var\/lib\/fleet\/voters" on a, b,/,
+        /join --config FILE USER@10\.0\.0\.3".*rm \/var\/lib\/fleet\/voters" as root on a, b,/,
       ),
     }),
   );

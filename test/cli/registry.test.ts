@@ -15,7 +15,7 @@ describe('registry copy', () => {
     expect(status).toBe(0);
     expect(out).toMatch(new RegExp(`^Copied cluster [0-9a-f-]{36} to ${place}: units 1, records 7\n$`));
     expect(err).toBe(
-      `hint: To use the copy from now on, write "registry = ${place}" into every fleet.conf of this cluster, and move the old registry away\n`,
+      `hint: A backup needs nothing else. To move the cluster there, write "registry = ${place}" into every fleet.conf of this cluster, and move the old registry away\n`,
     );
     await desk.write('fleet.conf', `registry = file:copy\n${REFUSING}`);
     expect(await desk.run(['cat', 'hello'])).toEqual({ status: 0, out: HELLO, err: '' });

@@ -12,9 +12,12 @@ describe('a command line that is wrong', () => {
       ['show', '-n', '3', 'a'],
       "Error: unknown command 'show'\n(Did you mean one of status, cat?)\nhint: fleetctl --help\n",
     ],
-    [['help', 'strat'], "Error: unknown command 'strat'\n(Did you mean start?)\nhint: fleetctl --help\n"],
+    [
+      ['help', 'strat'],
+      "Error: unknown command or topic 'strat'\n(Did you mean start?)\nhint: fleetctl help\n",
+    ],
     [['strat', '--help'], "Error: unknown command 'strat'\n(Did you mean start?)\nhint: fleetctl --help\n"],
-    [['help', 'frobnicate'], "Error: unknown command 'frobnicate'\nhint: fleetctl --help\n"],
+    [['help', 'frobnicate'], "Error: unknown command or topic 'frobnicate'\nhint: fleetctl help\n"],
     [['help', 'start', 'a'], "Error: unknown command 'a' of 'start'\nhint: fleetctl help start\n"],
     [
       ['edit', 'a'],

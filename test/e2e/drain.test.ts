@@ -43,7 +43,7 @@ onMachines('drain', () => {
         'a.service goes to k1',
         'k1 takes no new units',
         'a.service moves from k1 to k2: it is drained',
-        'k1 takes units again',
+        'k1 is no longer cordoned',
         'e.service goes to k1',
         '',
       ]);

@@ -182,7 +182,7 @@ onMachines('instances of a template', () => {
         2,
         `
         Error: Cannot start template "web@.service": it is a pattern for units, not a unit
-        hint: Name an instance of it: fleetctl start web@1.service
+        hint: Name an instance of it: fleetctl start web@1.service; a new text of it: fleetctl submit --replace web@.service
         `,
       ),
     );

@@ -86,6 +86,16 @@ it('names the command that makes a copy of the file of a package', async () => {
   });
 });
 
+it('names it with the tool that gives root rights there', async () => {
+  const scene = await sceneWithInstance('/usr/lib/systemd/system');
+  const { driver } = scene.ports;
+  const connect: typeof driver.connect = (machine) => ({ ...driver.connect(machine), become: 'doas' });
+  const ports = { ...scene.ports, driver: { ...driver, connect } };
+  await expect(adopt(ports, INSTANCE)).rejects.toMatchObject({
+    hint: String.raw`Copy it: fleetctl ssh m2 'doas sh -c '\''cp --remove-destination /usr/lib/systemd/system/old@.service /etc/systemd/system/old@1.service && systemctl daemon-reload'\'''`,
+  });
+});
+
 it.each<[string, Parameters<typeof sceneWith>, typeof request]>([
   ['does not have it', ['running'], { unit: 'gone', machine: 'm2' }],
   ['does not have it', ['running'], { unit: 'old', machine: 'm1' }],

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { destroy } from '../../src/operations/destroy.ts';
 import { drain, setCordon } from '../../src/operations/drain.ts';
 import { listEvents } from '../../src/operations/list-events.ts';
+import { acceptMachine, distrustMachine } from '../../src/operations/machine-membership.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { cordonReport, drainReport } from '../../src/output/machines.ts';
 import { previewRegistry } from '../../src/registry/registry.ts';
@@ -169,7 +170,7 @@ describe('cordon', () => {
   it('keeps new units away and leaves what is there', async () => {
     const scene = await withUnits({ 'a.service': SLEEP });
     expect(await setCordon(scene.ports, ['m1', 'm1'], 'standard')).toEqual([
-      { machine: 'm1', changed: true },
+      { machine: 'm1', changed: true, excluded: false },
     ]);
     const again = await setCordon(scene.ports, ['m1', 'm2'], 'standard');
     expect(again.map(({ changed }) => changed)).toEqual([false, true]);
@@ -177,7 +178,14 @@ describe('cordon', () => {
     expect(told(true, false)).toEqual(['Machine m1 was already cordoned', 'Machine m2 cordoned']);
     expect(told(true, true)).toEqual(['Machine m1 was already cordoned', 'Machine m2 would be cordoned']);
     expect(told(false, true)[1]).toBe('Machine m2 would be uncordoned');
-    await setCordon(scene.ports, ['m2'], undefined);
+    await distrustMachine(scene.ports, 'm2');
+    const { out, err } = cordonReport(false, await setCordon(scene.ports, ['m2'], undefined), false);
+    expect([...out, ...err]).toEqual([
+      'Machine m2 uncordoned',
+      'Warning: machine m2 is still excluded and takes no units',
+      'hint: To use it again: fleetctl machines accept m2',
+    ]);
+    await acceptMachine(scene.ports, 'm2');
     for (const unit of ['b.service', 'c.service', 'd.service']) {
       await scene.write(unit, SLEEP);
       await scene.start(unit);

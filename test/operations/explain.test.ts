@@ -72,11 +72,11 @@ describe('explain tells people', () => {
     expect(shown(await ask(scene, 'web')).slice(0, 3)).toEqual([
       'Unit web.service is on "m1" (10.0.0.1), which has no other unit',
       'Runner-up: "m2" (10.0.0.2), which has no other unit',
-      'It stays although it does not answer: Cannot reach machine "m1"; it moves when the machine has been unreachable for 30s',
+      'It stays although the machine does not answer: Cannot reach machine "m1"; it moves when the machine has been unreachable for 30s',
     ]);
     scene.clock.time += TTL_MS;
     expect(shown(await ask(scene, 'web'))[2]).toBe(
-      'It moves: it has not answered for 30s: Cannot reach machine "m1"',
+      'It moves: the machine has not answered for 30s: Cannot reach machine "m1"',
     );
   });
 

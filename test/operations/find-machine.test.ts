@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { isFleetError } from '../../src/base/errors.ts';
-import { findMachine, type MachineQuestion } from '../../src/operations/find-machine.ts';
+import { FleetError, isFleetError } from '../../src/base/errors.ts';
+import { findLogin, findMachine, type MachineQuestion } from '../../src/operations/find-machine.ts';
 import { observeCluster } from '../../src/operations/observe-cluster.ts';
 import { idOf } from '../support/builders.ts';
 import { GLOBAL, makeScene, type Scene, SLEEP } from './scene.ts';
@@ -35,6 +35,22 @@ it.each<readonly [string, string, MachineQuestion['kind'], string]>([
   ['where a unit is, by a path', './a.service', 'either', 'm1'],
 ])('finds %s', async (_, text, kind, name) => {
   expect(await ask(await busyScene(), text, kind)).toBe(name);
+});
+
+it('finds a machine of fleet.conf for a login if the registry cannot be read, and says why', async () => {
+  const { ports } = await busyScene();
+  const error = new FleetError('registry-no-majority', 'Cannot read the registry');
+  const load = () => Promise.reject(error);
+  const without = { ...ports, registry: { ...ports.registry, load } };
+  const unread: FleetError[] = [];
+  const find = (kind: MachineQuestion['kind'], text: string) =>
+    findLogin(without, { kind, text }, (reason) => unread.push(reason));
+  for (const text of ['m2', '10.0.0.2'])
+    expect(await find('either', text)).toMatchObject({ name: 'm2', address: '10.0.0.2' });
+  expect(unread).toEqual([error, error]);
+  await expect(find('unit', 'm2')).rejects.toBe(error);
+  await expect(find('either', 'a')).rejects.toBe(error);
+  expect(unread).toHaveLength(2);
 });
 
 it.each<readonly [string, string, MachineQuestion['kind'], string]>([

@@ -209,7 +209,9 @@ describe('a first text that has failed, on a machine that is lost', () => {
     expect(found.reconcile?.at(-1)).toMatch(again);
     expect(found.explain?.slice(1)).toEqual([
       'Runner-up: none, no other machine may start its text',
-      expect.stringMatching(/^It stays although it .*; text \w{7} is held, and there is no older one$/),
+      expect.stringMatching(
+        /^It stays although the machine .*; text \w{7} is held, and there is no older one$/,
+      ),
       expect.stringMatching(/^It is held: text \w{7} failed on m1: exit status 1$/),
       expect.stringMatching(again),
     ]);

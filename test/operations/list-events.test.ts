@@ -34,7 +34,7 @@ describe('events', () => {
       '00:00:00Z  a.service shall be launched  (me@here)',
       '00:00:00Z  a.service goes to m1  (me@here)',
       '00:00:01Z  m1 does not answer: Cannot reach machine "m1"  (me@here)',
-      '00:00:31Z  a.service moves from m1 to m2: it has not answered for 30s: Cannot reach machine "m1"  (me@here)',
+      '00:00:31Z  a.service moves from m1 to m2: the machine has not answered for 30s: Cannot reach machine "m1"  (me@here)',
       '00:01:31Z  m1 answers again after 90s  (me@here)',
       '00:01:31Z  a.service shall be loaded  (me@here)',
       '00:01:31Z  a.service shall be inactive  (me@here)',

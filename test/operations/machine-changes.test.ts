@@ -162,6 +162,10 @@ describe('machines apply', () => {
     ]);
     expect(inventoryDifferences(await ports.registry.load(), machines)).toEqual([]);
     expect(await applyMachines(stale, [])).toEqual([]);
+    expect(appliedReport([], false).out).toEqual(['The registry has the machines of fleet.conf already']);
+    expect(appliedReport([], false, ['m1', 'm2']).out).toEqual([
+      'The registry has m1, m2 as in fleet.conf already',
+    ]);
   });
 
   it('refuses a name that fleet.conf does not have, and the address of another machine', async () => {

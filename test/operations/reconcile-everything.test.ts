@@ -28,6 +28,15 @@ async function pass(scene: Scene): Promise<readonly string[]> {
 
 const NOTHING = ['Nothing to do', 'status 0'];
 
+it('does not say that there was nothing to do after voters were replaced', async () => {
+  const scene = await populated();
+  const changes = [{ gone: ['m3'], come: ['m1'] }];
+  const voters = { tend: async () => changes.splice(0), former: () => [], marks: new Map() };
+  Object.assign(scene.ports, { voters });
+  expect(await pass(scene)).toEqual(['status 0']);
+  expect(await pass(scene)).toEqual(NOTHING);
+});
+
 describe('a pass over everything', () => {
   it('has nothing to do when all is well, nor in a registry that holds nothing, which stays empty', async () => {
     expect(await pass(await populated())).toEqual(NOTHING);
@@ -134,7 +143,7 @@ describe('an unreachable machine', () => {
     expect((await pass(scene)).slice(1, 2)).toEqual([expect.stringContaining('does not answer')]);
     scene.clock.time += TTL_MS;
     expect(await pass(scene)).toEqual([
-      'a.service moves from "m1" (10.0.0.1) to "m3" (10.0.0.3): it has not answered for 30s: Cannot reach machine "m1"',
+      'a.service moves from "m1" (10.0.0.1) to "m3" (10.0.0.3): the machine has not answered for 30s: Cannot reach machine "m1"',
       'm3: write the unit file of a.service',
       'm3: record a.service',
       'm3: start a.service',

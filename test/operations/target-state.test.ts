@@ -64,7 +64,7 @@ describe('start', () => {
     await expect(scene.start('a', 'web@')).rejects.toMatchObject({
       code: 'usage',
       message: 'Cannot start template "web@.service": it is a pattern for units, not a unit',
-      hint: 'Name an instance of it: fleetctl start web@1.service',
+      hint: 'Name an instance of it: fleetctl start web@1.service; a new text of it: fleetctl submit --replace web@.service',
     });
     expect(await scene.wanted()).toEqual({});
   });

@@ -105,10 +105,13 @@ const SENTENCES: {
   ],
   'other-cluster': [[{ code: 'other-cluster', cluster: 'c2' }, 'it belongs to another cluster: "c2"']],
   'machine-silent': [
-    [silent, 'it has not answered for 12s: Cannot reach machine "m1" (10.0.0.1:22): connection refused'],
+    [
+      silent,
+      'the machine has not answered for 12s: Cannot reach machine "m1" (10.0.0.1:22): connection refused',
+    ],
     [
       { ...silent, silentMs: 0 },
-      'it does not answer: Cannot reach machine "m1" (10.0.0.1:22): connection refused',
+      'the machine does not answer: Cannot reach machine "m1" (10.0.0.1:22): connection refused',
     ],
   ],
   cordoned: [[{ code: 'cordoned' }, 'it is cordoned']],

@@ -129,8 +129,8 @@ describe('what does not hold', () => {
     const rejected = ['m1', 'm2'].map((machine) => ({ machine, reason: { ...reason, hint } }));
     expect(report('start', { unschedulable: true, rejected }).err).toEqual([
       'Error: Cannot place unit "a.service": no machine fits',
-      '  m1: it cannot be used: no key',
-      '  m2: it cannot be used: no key',
+      '  m1: the machine cannot be used: no key',
+      '  m2: the machine cannot be used: no key',
       'hint: Run "ssh-add"',
       'hint: It stays launched in the registry; run the command again when a machine fits',
     ]);
@@ -208,7 +208,7 @@ describe('what does not hold', () => {
       err: [
         'Error: Cannot place unit "a.service": no machine fits',
         '  m1: MachineMetadata= requires role=db, it has role=web',
-        '  m2: it does not answer: no answer',
+        '  m2: the machine does not answer: no answer',
         'hint: It stays launched in the registry; run the command again when a machine fits',
       ],
     });

@@ -40,6 +40,18 @@ describe('a pass', () => {
     expect(logged).toContainEqual({ kind: 'voters', gone: ['m3'], come: ['m1'] });
   });
 
+  it('does not report a voter whose machine has another name only', async () => {
+    const scene = new Scene(['m1', 'm2']);
+    await scene.want('launched', '', 'a.service');
+    await scene.registry.update(() => [{ kind: 'delete-machine', name: 'old', renamedTo: 'm1' }]);
+    withVoters(scene, { gone: ['old'], come: ['m1'] }, { gone: ['old', 'm3'], come: ['m1', 'm2'] });
+    const report = await scene.pass('a.service');
+    expect(scene.events.filter(({ kind }) => kind === 'voters')).toEqual([
+      { kind: 'voters', gone: ['m3'], come: ['m2'] },
+    ]);
+    expect(report.newVoters).toBe(true);
+  });
+
   it('reports a registry from before a recovery once, which is logged', async () => {
     const scene = new Scene(['m1', 'm2', 'm3']);
     await scene.want('launched', '', 'a.service');

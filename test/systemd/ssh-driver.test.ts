@@ -129,6 +129,7 @@ describe('the command for a machine', () => {
   ] as const)('for user %s, become %s, is one exec: %s', async (user, become, start) => {
     const { session, commands } = await open(user, become);
     expect(commands).toEqual([]);
+    expect(session.become).toBe(/sudo|doas/.exec(start)?.[0]);
     void session.ask(observeQuery(LOOK)).catch(() => undefined);
     const word = String.raw`-c 'eval "\$\(printf %b "\$1"\)"' sh '[ "-&(-~]+'`;
     expect(commands).toEqual([

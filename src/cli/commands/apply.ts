@@ -123,7 +123,7 @@ async function runApply(call: Call): Promise<ExitStatus> {
     asks: !mayStart,
     leaseWaitMs: leaseWaitOf(options),
     async approve(plan) {
-      if (options.output !== 'json') await showPlan(call, plan);
+      if (options.output !== 'json') await showPlan(call, plan, mayStart);
       if (mayStart) return true;
       return /^y(es)?$/i.test(((await ask?.('Apply this plan? [y/N] ')) ?? '').trim());
     },
@@ -166,8 +166,12 @@ async function setOptions({ options }: Call): Promise<SetOptions> {
   };
 }
 
-/** Prints a plan in the format of `-o`. */
-async function showPlan({ options, flags, streams }: Call, plan: SetPlan): Promise<void> {
+/** Prints a plan in the format of `-o`. Failures that are expected are left out if its results follow. */
+async function showPlan(
+  { options, flags, streams }: Call,
+  plan: SetPlan,
+  resultsFollow = false,
+): Promise<void> {
   const [{ planLines }, { requestFailures }, { unreachableLines }] = await Promise.all([
     import('../../output/sets/plan.ts'),
     import('../../output/request-failures.ts'),
@@ -192,7 +196,9 @@ async function showPlan({ options, flags, streams }: Call, plan: SetPlan): Promi
   }
   writeLines(streams.err, [
     ...unreachableLines(expected.unreachable),
-    ...requestFailures('apply', { ...expected, problems: [...problems, ...expected.problems] }, true),
+    ...(resultsFollow
+      ? []
+      : requestFailures('apply', { ...expected, problems: [...problems, ...expected.problems] }, true)),
   ]);
 }
 
@@ -233,7 +239,7 @@ async function reportApplied(
     import('../../output/request-json.ts'),
     import('../../output/json.ts'),
   ]);
-  if (plan.changes.length === 0 && call.options.output !== 'json') await showPlan(call, plan);
+  if (plan.changes.length === 0 && call.options.output !== 'json') await showPlan(call, plan, true);
   const { out, err } = appliedReport(plan, result);
   if (call.options.output === 'json')
     call.streams.out(jsonText({ ...planJson(plan), applied: requestJson(result, false) }));

@@ -37,7 +37,7 @@ export const listUnitFilesCommand: Command = {
 export const listMachinesCommand: Command = {
   name: 'list-machines',
   arguments: '',
-  summary: 'List the machines of fleet.conf',
+  summary: 'List the machines of the cluster',
   isReadOnly: true,
   description: fieldSentences(MACHINES),
   options: [...listOptions(MACHINES), ...WATCH],

@@ -92,7 +92,8 @@ const applyCommand: Command = {
     const dryRun = call.options.dryRun === true;
     const options = { dryRun, onDifference: () => undefined };
     const applied = await withPorts(call, (ports) => applyMachines(ports, call.arguments), options);
-    await printAnswer(call, appliedReport(applied, dryRun), () => appliedJson(applied), !dryRun);
+    const report = appliedReport(applied, dryRun, call.arguments);
+    await printAnswer(call, report, () => appliedJson(applied), !dryRun);
     return EXIT.done;
   },
 };

@@ -12,7 +12,7 @@ const copyCommand: Command = {
   arguments: '<from> <to>',
   summary: 'Copy the registry to another store',
   description:
-    'A store is written like the value of "registry" in fleet.conf (`fleetctl help operators`); the etcd_… keys of fleet.conf apply to both. The target must be empty (on machines: none has a registry), and the copy is read back and compared. Do not change the registry meanwhile. Units keep running. Afterwards, write the new store into every fleet.conf and move the old registry away.',
+    'A store is written like the value of "registry" in fleet.conf (`fleetctl help operators`); the etcd_… keys of fleet.conf apply to both. The target must be empty (on machines: none has a registry), and the copy is read back and compared. Do not change the registry meanwhile. Units keep running. To move the cluster to the copy, write the new store into every fleet.conf and move the old registry away; a backup needs neither.',
   options: [],
   examples: [
     ['fleetctl registry copy file:registry machines', 'keep it on the machines, for every operator'],
@@ -33,7 +33,7 @@ const copyCommand: Command = {
           ? '/var/lib/fleet/registry and /var/lib/fleet/voters on the machines'
           : 'the old registry';
       writeLines(streams.err, [
-        `hint: To use the copy from now on, write "registry = ${target.text}" into every fleet.conf of this cluster, and move ${old} away`,
+        `hint: A backup needs nothing else. To move the cluster there, write "registry = ${target.text}" into every fleet.conf of this cluster, and move ${old} away`,
       ]);
       return EXIT.done;
     });

@@ -2,6 +2,7 @@ import { FleetError } from '../../base/errors.ts';
 import type { MachineQuestion } from '../../operations/find-machine.ts';
 import { quote } from '../../ssh/shell.ts';
 import type { Call, Command } from '../command.ts';
+import { writeLines } from '../streams.ts';
 
 export const sshCommand: Command = {
   name: 'ssh',
@@ -32,13 +33,15 @@ export const sshCommand: Command = {
       tty: call.options.tty === true,
       forwardAgent: wantsAgent(call),
     };
-    const [{ withPorts }, { findMachine }, { logIn }] = await Promise.all([
+    const [{ withPorts }, { findLogin }, { logIn }] = await Promise.all([
       import('../context.ts'),
       import('../../operations/find-machine.ts'),
       import('../remote-session.ts'),
     ]);
+    const warn = ({ message }: FleetError): void =>
+      writeLines(call.streams.err, [`Warning: ${message}; the machine is taken from fleet.conf`]);
     return withPorts(call, async (ports, access) =>
-      logIn(access, await findMachine(ports, question), request, call.streams),
+      logIn(access, await findLogin(ports, question, warn), request, call.streams),
     );
   },
 };

@@ -122,7 +122,10 @@ async function askMachine<T>(
 function noRegistry(text: string, owner: string | undefined): FleetError {
   const [what, hint] =
     owner === undefined
-      ? ['has no registry', 'Only a cluster with "registry = machines" can be joined; check the address']
+      ? [
+          'has no registry',
+          'Check the address, or name another machine of the cluster: a voter, or a machine on which fleet has changed a unit. Only a cluster with "registry = machines" can be joined',
+        ]
       : [
           `belongs to cluster ${owner}, but neither has its registry nor knows its voters`,
           'Name another machine of the cluster; on a computer of that cluster, "fleetctl registry" lists the voters. A registry in a folder or in etcd cannot be joined: copy its fleet.conf',
