@@ -164,8 +164,8 @@ function withPresentNames(status: RegisterStatus, store: QuorumStore): RegisterS
   return { ...status, voters };
 }
 
-/** A store with its place as it is written into fleet.conf. */
-type PlacedStore = { readonly store: Store; readonly text: string };
+/** A store with its place as it is written into fleet.conf, and whether it is the registry there already. */
+type PlacedStore = { readonly store: Store; readonly text: string; readonly isInUse: boolean };
 
 /** Runs `work` with the stores at two places that the user named, relative to the working folder. */
 export async function withStores<T>(
@@ -184,7 +184,8 @@ export async function withStores<T>(
     }
     checkEtcdSettings(place, config);
     const { store } = await openStore(place, config, streams);
-    return { store, text: place.kind === 'file' ? `file:${place.directory}` : text };
+    const isInUse = formatRegistryPlace(place) === formatRegistryPlace(config.registry);
+    return { store, text: place.kind === 'file' ? `file:${place.directory}` : text, isInUse };
   };
   const source = await open(from);
   try {

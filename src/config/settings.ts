@@ -51,7 +51,7 @@ export const SETTINGS = [
   {
     option: [
       '--tunnel <host>',
-      'the same with the fleetd on this host, over SSH: HOST, USER@HOST:PORT or an alias of ssh_config',
+      'like --endpoint, with the fleetd on this host, over SSH: HOST, USER@HOST:PORT or an alias of ssh_config',
     ],
   },
   {

@@ -21,6 +21,17 @@ describe('registry copy', () => {
     expect(await desk.run(['cat', 'hello'])).toEqual({ status: 0, out: HELLO, err: '' });
   });
 
+  it('leaves nothing to do after a restore', async () => {
+    const desk = await makeDesk(REFUSING);
+    await desk.write('hello.service', HELLO);
+    await desk.run(['submit', 'hello']);
+    await desk.run(['registry', 'copy', 'file:registry', 'file:backup']);
+    await desk.write('fleet.conf', `registry = file:restored\n${REFUSING}`);
+    const { status, err } = await desk.run(['registry', 'copy', 'file:backup', 'file:restored']);
+    expect([status, err]).toEqual([0, '']);
+    expect(await desk.run(['cat', 'hello'])).toEqual({ status: 0, out: HELLO, err: '' });
+  });
+
   it.each([
     [
       'another verb',

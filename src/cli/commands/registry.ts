@@ -28,6 +28,7 @@ const copyCommand: Command = {
       const { clusterId, units, records } = await copyRegistry(source.store, target.store);
       const done = `Copied cluster ${clusterId} to ${target.text}: units ${units}, records ${records}`;
       writeLines(streams.out, [done]);
+      if (target.isInUse) return EXIT.done;
       const old =
         source.text === 'machines'
           ? '/var/lib/fleet/registry and /var/lib/fleet/voters on the machines'
