@@ -32,11 +32,7 @@ export async function fetchSnapshot(endpoint: Endpoint, timeouts: ClientTimeouts
   const { status, body } = await get(endpoint, '/fleet/v2/snapshot', timeouts).catch((error: Error) => {
     throw isFleetError(error) ? error : unreachable(endpoint, error);
   });
-  if (status !== 200)
-    throw new FleetError(
-      'endpoint',
-      `${named(endpoint)} refuses: ${quoted(reasonIn(body) ?? `status ${status}`)}`,
-    );
+  if (status !== 200) throw new FleetError('endpoint', `${named(endpoint)} ${refusalText(status, body)}`);
   const document = readSnapshot(body);
   if (document !== undefined) return document;
   throw new FleetError('endpoint', `${named(endpoint)} does not answer as fleetd does`, {
@@ -90,12 +86,26 @@ function named({ name }: Endpoint): string {
 }
 
 function unreachable(endpoint: Endpoint, error: Error): FleetError {
-  const code = 'code' in error ? String(error.code) : '';
-  const message = `${named(endpoint)} is unreachable: ${WORDS[code] ?? error.message}`;
+  const code = codeOf(error);
+  const message = `${named(endpoint)} is unreachable: ${failureText(error)}`;
   return new FleetError('endpoint', message, {
     hint: HINTS[code] ?? 'Is fleetd running there? "--endpoint none" asks the machines',
     cause: error,
   });
+}
+
+/** The cause of a failed connection, in words. */
+export function failureText(error: Error): string {
+  return WORDS[codeOf(error)] ?? error.message;
+}
+
+function codeOf(error: Error): string {
+  return 'code' in error ? String(error.code) : '';
+}
+
+/** The answer of a controller that refuses a request. */
+export function refusalText(status: number | undefined, body: string): string {
+  return `refuses: ${quoted(reasonIn(body) ?? `status ${status}`)}`;
 }
 
 function reasonIn(body: string): string | undefined {

@@ -1,9 +1,10 @@
 import type http from 'node:http';
+import { text } from 'node:stream/consumers';
 import { deferred } from '../base/async.ts';
 import { LIMITS } from '../machine/limits.ts';
 import type { Emit } from '../reconcile/events.ts';
 import type { PassRequest } from '../reconcile/pass.ts';
-import { agentOf, type Endpoint } from './client.ts';
+import { agentOf, type Endpoint, failureText, refusalText } from './client.ts';
 import { type PassAnswer, type Ready, readAnswer, requestText } from './pass-lines.ts';
 
 /** The end of a pass; undefined if the connection was lost, or nothing came for too long. */
@@ -11,8 +12,8 @@ export type PassEnd = Extract<PassAnswer, { kind: 'report' | 'error' }> | undefi
 
 /** A pass that was announced to a controller. */
 export type AnnouncedPass = {
-  /** Undefined if the controller cannot run it, or did not answer in time. Never rejects. */
-  readonly ready: Promise<Ready | undefined>;
+  /** A text that says why, if the controller cannot run it, or did not answer in time. Never rejects. */
+  readonly ready: Promise<Ready | string>;
   /** Asks for the pass, once. Never rejects. */
   run(request: PassRequest, emit: Emit): Promise<PassEnd>;
   /** Ends the pass, if it is not over. */
@@ -28,36 +29,40 @@ export function announcePass(
   { firstMs, silentMs }: { readonly firstMs: number; readonly silentMs: number },
 ): AnnouncedPass {
   const { options, tls } = endpoint;
-  const ready = deferred<Ready | undefined>();
+  const ready = deferred<Ready | string>();
   const end = deferred<PassEnd>();
   let emit: Emit = () => undefined;
   const path = '/fleet/v2/pass';
   // Loaded here, because most commands ask no controller.
   const { request: send } = process.getBuiltinModule(tls ? 'node:https' : 'node:http');
   const request = send({ ...options, ...agentOf(endpoint), method: 'POST', path });
-  const close = (): void => {
+  const close = (why: string): void => {
     clearTimeout(timer);
     request.destroy();
-    ready.resolve(undefined);
+    ready.resolve(why);
     end.resolve(undefined);
   };
-  let timer = setTimeout(close, firstMs);
+  let timer = setTimeout(() => close(`it does not answer within ${firstMs / 1000} s`), firstMs);
   const take = (line: string): void => {
     clearTimeout(timer);
-    timer = setTimeout(close, silentMs);
+    timer = setTimeout(close, silentMs, LOST);
     const answer = readAnswer(line);
-    if (answer === undefined) close();
+    if (answer === undefined) close('it is of another version, or another program');
     else if (answer.kind === 'ready') ready.resolve(answer);
     else if (answer.kind === 'event') emit(answer.event);
     else if (answer.kind !== 'working') {
       end.resolve(answer);
-      close();
+      close(LOST);
     }
   };
-  request.on('error', close);
+  request.on('error', (error) => close(failureText(error)));
   request.on('response', (response) => {
-    if (response.statusCode === 200) readLines(response, take, close);
-    else close();
+    if (response.statusCode === 200) readLines(response, take, () => close(LOST));
+    else
+      text(response).then(
+        (body) => close(refusalText(response.statusCode, body)),
+        (error: Error) => close(failureText(error)),
+      );
   });
   request.flushHeaders();
   return {
@@ -67,9 +72,11 @@ export function announcePass(
       request.end(requestText(wanted));
       return end.promise;
     },
-    close,
+    close: () => close(LOST),
   };
 }
+
+const LOST = 'its connection is lost';
 
 /** Calls `end` after the last line, and for a line that is too long. */
 function readLines(stream: http.IncomingMessage, take: (line: string) => void, end: () => void): void {

@@ -18,6 +18,8 @@ export type PassAnswer =
       readonly kind: 'ready';
       /** Names the registry and the machines. */
       readonly origin: string;
+      /** The id of the cluster in its registry; undefined from an older fleetd, and for an empty registry. */
+      readonly clusterId?: string | undefined;
       /** The machines as they were seen last, without units, and with the highest token that each has seen. */
       readonly machines: readonly MachineView[];
     }
@@ -31,10 +33,11 @@ export type PassAnswer =
 /** The first line of an answer. */
 export type Ready = Extract<PassAnswer, { kind: 'ready' }>;
 
-export function readyAnswer(origin: string, { machines }: ClusterSnapshot): Ready {
+export function readyAnswer(origin: string, { clusterId, machines }: ClusterSnapshot): Ready {
   return {
     kind: 'ready',
     origin,
+    clusterId,
     machines: machines.map((view) => {
       if (view.observation === undefined) return view;
       const { id, cluster, bootId, uptimeSeconds } = view.observation;
@@ -108,7 +111,7 @@ export function requestText({ actions, units, ...rest }: PassRequest): string {
 export function readRequest(text: string): PassRequest {
   const value = parsed(text);
   if (!isObject(value) || value.version !== VERSION) throw invalid('it is not a pass of this version');
-  const { units, actions, maxParallel, limits, waits, author, clusterId, revision } = value;
+  const { units, actions, maxParallel, limits, waits, author, clusterId, revision, token } = value;
   if (!Array.isArray(units) || !units.every((unit) => isText(unit) && storedNameProblem(unit) === undefined))
     throw invalid('units');
   if (!Array.isArray(actions) || !actions.every(isAction)) throw invalid('actions');
@@ -119,6 +122,7 @@ export function readRequest(text: string): PassRequest {
   if (waits.ms !== undefined && !isWait(waits.ms)) throw invalid('waits');
   if (!isText(author) || (clusterId !== undefined && !isText(clusterId)) || !isWhole(revision))
     throw invalid('registry');
+  if (token !== undefined && !isWhole(token)) throw invalid('registry');
   return {
     units: new Set(units),
     actions: new Map(actions),
@@ -128,6 +132,7 @@ export function readRequest(text: string): PassRequest {
     author,
     clusterId,
     revision,
+    token,
   };
 }
 

@@ -19,7 +19,8 @@ export async function runPass(
 ): Promise<void> {
   const { snapshot } = cluster.watcher;
   const turn = snapshot === undefined ? undefined : cluster.watcher.takeTurn();
-  if (snapshot === undefined || turn === undefined) throw new ApiError(503, 'this fleetd runs no pass now');
+  if (snapshot === undefined || turn === undefined)
+    throw new ApiError(503, cluster.leads ? 'this fleetd runs no pass now' : 'this fleetd is on standby');
   const gone = new AbortController();
   const send = (answer: PassAnswer): void => {
     if (!gone.signal.aborted) response.write(answerLine(answer));

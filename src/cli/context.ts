@@ -1,6 +1,5 @@
 import { hostname, userInfo } from 'node:os';
 import type { Endpoint } from '../api/client.ts';
-import { FleetError } from '../base/errors.ts';
 import { sha256 } from '../base/hash.ts';
 import { systemClock, uptimeClock } from '../base/time.ts';
 import type { Config } from '../config/config.ts';
@@ -18,6 +17,7 @@ import { DEFAULT_WAIT, previewDriver, type WaitPolicy } from '../systemd/driver.
 import { createSshDriver } from '../systemd/ssh-driver.ts';
 import { clusterAccess, transportFor } from './access.ts';
 import type { Call } from './command.ts';
+import type { ControllerLink } from './controller-pass.ts';
 import { followPass } from './follow-pass.ts';
 import { foundEndpoint } from './found-controller.ts';
 import { isNamed, namedController, ownConfig } from './own-config.ts';
@@ -84,7 +84,7 @@ export async function withConfig<T>(
   const voterPlaces = (): readonly Machine[] => opened?.places() ?? [];
   const driver = createSshDriver(transport, { access, settleMs: config.settle, wait, voterPlaces });
   const follower = followPass(streams, dryRun);
-  let found: Awaited<ReturnType<typeof controllerFor>>;
+  let found: ControllerLink | undefined;
   let ports: Ports | undefined;
   // Whatever is open keeps the process running, so it is closed after every error.
   try {
@@ -98,6 +98,7 @@ export async function withConfig<T>(
       controller !== false && !dryRun
         ? await controllerFor(controller, config, streams, own, wait)
         : undefined;
+    if (controller !== true) await found?.confirm();
     // While a registry elsewhere is read, machines can be observed already.
     const early = guard && reachOf(config) !== 'here' ? (options.units ?? []) : undefined;
     // A controller observes machines all the time.
@@ -140,27 +141,19 @@ function ownPorts(
   };
 }
 
-/**
- * The ports with the fleetd that is named, or the one of this computer; undefined without one. Throws FleetError `endpoint`
- * if the named one cannot run a pass of this configuration.
- */
+/** The fleetd that is named, or the one of this computer; undefined without one. */
 async function controllerFor(
   controller: true | Endpoint,
   config: Config,
   streams: Streams,
   ports: Ports,
   wait: WaitPolicy,
-) {
+): Promise<ControllerLink | undefined> {
   const { linkToController } = await import('./controller-pass.ts');
   const endpoint = controller === true ? foundEndpoint(config) : controller;
   if (endpoint === undefined) return undefined;
   const { author } = registryOptions(streams);
-  const link = linkToController(ports, { endpoint, config, wait, author });
-  if (controller === true || (await link.isReady)) return link;
-  link.close();
-  throw new FleetError('endpoint', `Cannot use ${endpoint.name} for this command`, {
-    hint: 'It is unreachable, on standby, of another version, or has another registry or other machines. To execute the command here: --endpoint none',
-  });
+  return linkToController(ports, { endpoint, config, wait, author });
 }
 
 /** Observations of another person, computer or configuration do not count here. */

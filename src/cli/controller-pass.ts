@@ -1,14 +1,15 @@
 import type { Endpoint } from '../api/client.ts';
 import { announcePass } from '../api/pass-client.ts';
+import type { Ready } from '../api/pass-lines.ts';
 import { FleetError } from '../base/errors.ts';
-import type { Config } from '../config/config.ts';
+import { type Config, originOf } from '../config/config.ts';
 import { guarded } from '../reconcile/guard.ts';
 import type { PassOptions, ReconcileReport } from '../reconcile/pass.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { type Registry, withWholeViews } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { WaitPolicy } from '../systemd/driver.ts';
-import { isControllerOf } from './found-controller.ts';
+import { differenceOf } from './found-controller.ts';
 
 /** The time limit for the answer of a controller, in ms; then this process runs the pass. */
 function firstMsOf(machines: number): number {
@@ -25,6 +26,14 @@ type LinkOptions = {
   readonly author: string;
 };
 
+/** A controller that runs the first pass of a command. */
+export type ControllerLink = {
+  readonly ports: Ports;
+  /** Rejects with FleetError `endpoint` if the controller cannot run a pass of this configuration. */
+  confirm(): Promise<void>;
+  close(): void;
+};
+
 /**
  * Ports whose first pass runs in the controller at `endpoint`, if that one leads and has the same registry and machines. Its
  * observations guard the changes of the registry. This process runs the pass if the controller could not begin it, could
@@ -34,29 +43,35 @@ type LinkOptions = {
 export function linkToController(
   ports: Ports,
   { endpoint, config, wait, author }: LinkOptions,
-): { readonly ports: Ports; readonly isReady: Promise<boolean>; close(): void } {
+): ControllerLink {
   const began = performance.now();
   const announced = announcePass(endpoint, {
     firstMs: firstMsOf(config.machines.length),
     silentMs: SILENT_MS,
   });
-  const ready = announced.ready.then((answer) =>
-    answer !== undefined && isControllerOf(config, answer) ? answer : undefined,
-  );
-  const own = guarded(ports, async () => (await ready)?.machines);
+  const checked = announced.ready.then(async (answer) => {
+    if (typeof answer === 'string') return answer;
+    return differenceOf(config, answer, await hasRegistryOf(answer, config, ports.registry)) ?? answer;
+  });
+  // An error is that of the registry, and is thrown where the answer is used.
+  checked.catch(() => undefined);
+  const ready = async (): Promise<Ready | undefined> => {
+    const answer = await checked;
+    return typeof answer === 'string' ? undefined : answer;
+  };
+  const own = guarded(ports, async () => (await ready())?.machines);
   const { registry, last } = remembering(own.registry);
   let isUsed = false;
   const run: Ports['controller'] = async (units, options) => {
     const state = last();
-    if (isUsed || state === undefined || (await ready) === undefined) return undefined;
+    if (isUsed || state === undefined || (await ready()) === undefined) return undefined;
     isUsed = true;
     let isSent = false;
     const { blocks, timeoutMs } = wait;
     const ms = timeoutMs && Math.max(0, began + timeoutMs - performance.now());
     const waits = { blocks, ms, settleMs: config.settle };
     const { actions, maxParallel, limits } = options;
-    const { clusterId, revision } = state;
-    const request = { units, actions, maxParallel, limits, waits, author, clusterId, revision };
+    const request = { units, actions, maxParallel, limits, waits, author, ...state };
     const end = await announced.run(request, (event) => {
       isSent ||=
         event.kind === 'changes-sent' && event.changes.some(({ obstacle }) => obstacle === undefined);
@@ -72,13 +87,32 @@ export function linkToController(
   };
   return {
     ports: { ...own, registry, controller: run },
-    isReady: ready.then((answer) => answer !== undefined),
+    async confirm() {
+      const answer = await checked;
+      if (typeof answer !== 'string') return;
+      throw new FleetError('endpoint', `Cannot use ${endpoint.name} for this command: ${answer}`, {
+        hint: 'To execute the command here, use no --tunnel, and --endpoint none',
+      });
+    },
     close: announced.close,
   };
 }
 
+/**
+ * Whether a controller has this registry. The place of a registry has several spellings, such as that of a folder here and on
+ * another host. The id of the cluster is the same in a copy too, so the controller compares the tokens before a pass.
+ */
+async function hasRegistryOf(
+  { origin, clusterId }: Ready,
+  config: Config,
+  registry: Registry,
+): Promise<boolean> {
+  if (origin === originOf(config)) return true;
+  return clusterId !== undefined && clusterId === (await registry.read((view) => view.clusterId));
+}
+
 /** The state of a registry that a controller must have too. */
-type State = Pick<RegistryView, 'clusterId' | 'revision'>;
+type State = Pick<RegistryView, 'clusterId' | 'revision' | 'token'>;
 
 /** The same registry, and its state in its last view. */
 function remembering(registry: Registry): { registry: Registry; last: () => State | undefined } {
@@ -86,7 +120,8 @@ function remembering(registry: Registry): { registry: Registry; last: () => Stat
   const remember =
     <T>(use: (view: RegistryView) => T) =>
     (view: RegistryView): T => {
-      last = { clusterId: view.clusterId, revision: view.revision };
+      const { clusterId, revision, token } = view;
+      last = { clusterId, revision, token };
       return use(view);
     };
   return {

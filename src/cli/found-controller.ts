@@ -3,7 +3,7 @@ import type { Endpoint } from '../api/client.ts';
 import { isTrustedSocket } from '../base/trusted-file.ts';
 import type { MachineView } from '../cluster/snapshot.ts';
 import { isSameAddress } from '../config/address.ts';
-import { type Config, type MachineConfig, originOf } from '../config/config.ts';
+import type { Config, MachineConfig } from '../config/config.ts';
 
 /** The socket of a fleetd on this computer; undefined if there is none. */
 export function foundEndpoint({ listen }: Config): Endpoint | undefined {
@@ -13,22 +13,21 @@ export function foundEndpoint({ listen }: Config): Endpoint | undefined {
 }
 
 /**
- * Whether a controller has the registry of this configuration and knows all of its machines. A registry on the machines is
- * that of the same cluster if a machine has the same address.
+ * How a controller differs from this configuration; undefined if it has the same registry and knows all of the machines. A
+ * registry on the machines is that of the same cluster if a machine has the same address.
  */
-export function isControllerOf(
+export function differenceOf(
   config: Config,
-  {
-    origin,
-    machines,
-  }: { readonly origin: string; readonly machines: readonly Pick<MachineView, 'machine'>[] },
-): boolean {
+  { machines }: { readonly machines: readonly Pick<MachineView, 'machine'>[] },
+  hasRegistry: boolean,
+): string | undefined {
   const known = new Map(machines.map(({ machine }) => [machine.name, machine.address]));
   const isSame = ({ machine }: MachineConfig): boolean =>
     isSameAddress(known.get(machine.name) ?? '', machine.address);
-  return (
-    origin === originOf(config) &&
-    config.machines.every(({ machine }) => known.has(machine.name)) &&
-    (config.registry.kind !== 'machines' || config.machines.some(isSame))
-  );
+  if (!hasRegistry) return 'it has another registry';
+  const unknown = config.machines.filter(({ machine }) => !known.has(machine.name));
+  if (unknown.length > 0)
+    return `it does not know these machines: ${unknown.map(({ machine }) => machine.name).join(', ')}`;
+  if (config.registry.kind !== 'machines' || config.machines.some(isSame)) return undefined;
+  return 'it has other addresses for all machines';
 }

@@ -2,14 +2,14 @@ import { type ClientTimeouts, type Endpoint, fetchSnapshot } from '../api/client
 import type { SnapshotDocument } from '../api/snapshot.ts';
 import { isFleetError } from '../base/errors.ts';
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
-import type { Config } from '../config/config.ts';
+import { type Config, originOf } from '../config/config.ts';
 import type { SnapshotSource } from '../operations/snapshot-source.ts';
 import { formatAge } from '../output/format.ts';
 import { differenceLines } from '../output/inventory.ts';
 import { UNKNOWN_MACHINE } from '../registry/edit.ts';
 import { type Inventory, inventoryDifferences } from '../registry/inventory.ts';
 import type { Call } from './command.ts';
-import { foundEndpoint, isControllerOf } from './found-controller.ts';
+import { differenceOf, foundEndpoint } from './found-controller.ts';
 import { withEndpoint } from './named-endpoint.ts';
 import { isNamed, namedController } from './own-config.ts';
 import { type Streams, writeLines } from './streams.ts';
@@ -47,7 +47,7 @@ async function controllerOf(config: Config, streams: Streams): Promise<SnapshotS
   try {
     const first = await fetchSnapshot(endpoint, timeoutsOfFound(config.machines.length));
     const { origin, snapshot } = first;
-    if (!isControllerOf(config, { ...snapshot, origin })) return undefined;
+    if (differenceOf(config, snapshot, origin === originOf(config)) !== undefined) return undefined;
     const proposed = config.machines.map(({ machine }) => machine);
     const differences = inventoryDifferences(inventoryOf(snapshot), proposed);
     writeLines(streams.err, differences.flatMap(differenceLines));

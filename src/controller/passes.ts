@@ -268,8 +268,12 @@ export class Passes {
   }
 }
 
-/** Throws FleetError `endpoint` if the registry is not that of the request, or an older state of it. */
-function checked(view: RegistryView, { clusterId, revision }: PassRequest): RegistryView {
-  if (view.clusterId === clusterId && view.revision >= revision) return view;
+/**
+ * Throws FleetError `endpoint` if the registry is not that of the request, or an older state of it. The tokens of a copy begin
+ * elsewhere.
+ */
+function checked(view: RegistryView, { clusterId, revision, token }: PassRequest): RegistryView {
+  const isCopy = token !== undefined && token - revision !== view.token - view.revision;
+  if (view.clusterId === clusterId && view.revision >= revision && !isCopy) return view;
   throw new FleetError('endpoint', 'fleetd has another registry');
 }

@@ -1,3 +1,4 @@
+import type { Token } from '../cluster/snapshot.ts';
 import type { RolloutLimits } from '../plan/rollout.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { Action } from '../plan/steps.ts';
@@ -44,7 +45,8 @@ export type PassRequest = Pick<PassOptions, 'actions' | 'maxParallel' | 'limits'
   readonly waits: Waits;
   /** The user of the command, as `user@host`. */
   readonly author: string;
-  /** The cluster id and the revision of the registry after the command's change. */
+  /** The cluster id, the revision and the token of the registry after the command's change; an older fleetctl sends no token. */
   readonly clusterId: string | undefined;
   readonly revision: number;
+  readonly token?: Token | undefined;
 };

@@ -19,7 +19,7 @@ let leads: boolean;
 beforeEach(async () => {
   leads = true;
   house = new House(['m1', 'm2'], { leads: () => leads });
-  api = await Api.of(house);
+  api = await Api.of(house, { leads: () => leads });
   await vi.waitFor(() => expect(house.controller.snapshot).toBeDefined(), soon);
   await house.want('inactive', '', 'first.service');
 });
@@ -32,10 +32,10 @@ function announce(place: Partial<Endpoint> = {}, limits = LIMITS): AnnouncedPass
 }
 
 async function requestFor(units: readonly string[], more: Partial<PassRequest> = {}): Promise<PassRequest> {
-  const { clusterId, revision } = await house.registry.load();
+  const { clusterId, revision, token } = await house.registry.load();
   const waits = { blocks: true, ms: undefined, settleMs: 0 };
   const actions = new Map(units.map((unit) => [unit, 'start'] as const));
-  return { units: new Set(units), actions, waits, author: 'you@there', clusterId, revision, ...more };
+  return { units: new Set(units), actions, waits, author: 'you@there', clusterId, revision, token, ...more };
 }
 
 const none = (): void => undefined;
@@ -44,7 +44,9 @@ describe('a pass of a client', () => {
   it('is answered with the machines, its events and its report, and recorded as of its user', async () => {
     const pass = announce();
     const ready = await pass.ready;
-    expect(ready).toMatchObject({ origin: 'here', machines: [{ id: idOf('m1') }, { id: idOf('m2') }] });
+    const machines = [{ id: idOf('m1') }, { id: idOf('m2') }];
+    const { clusterId } = await house.registry.load();
+    expect(ready).toMatchObject({ origin: 'here', clusterId, machines });
     await house.want('launched', '', 'a.service');
     const events: PassEvent[] = [];
     const end = await pass.run(await requestFor(['a.service']), (event) => void events.push(event));
@@ -136,8 +138,9 @@ describe('a pass of a client', () => {
     ]);
   });
 
-  it('ends with an error in another registry, or an older state of it', async () => {
-    for (const change of [{ clusterId: 'other' }, { revision: 1_000 }]) {
+  it('ends with an error in another registry, a copy, or an older state of it', async () => {
+    const { token } = await house.registry.load();
+    for (const change of [{ clusterId: 'other' }, { token: token + 1_000_000 }, { revision: 1_000 }]) {
       const end = await announce().run(await requestFor(['a.service'], change), none);
       expect(end?.kind === 'error' && end.error.code).toBe('endpoint');
     }
@@ -149,22 +152,22 @@ describe('a pass of a client', () => {
     leads = false;
     const end = await pass.run(await requestFor(['first.service']), none);
     expect(end?.kind).toBe('error');
-    expect(await announce().ready).toBeUndefined();
+    expect(await announce().ready).toBe('refuses: "this fleetd is on standby"');
   });
 
   it('is refused where nothing can be changed', async () => {
     const port = await freePort();
     const reads = await Api.of(house, { reads: { kind: 'tcp', host: '127.0.0.1', port } });
     expect(reads.bugs).toEqual([]);
-    expect(await announce({ options: { host: '127.0.0.1', port } }).ready).toBeUndefined();
+    expect(await announce({ options: { host: '127.0.0.1', port } }).ready).toMatch(/^refuses: /);
   });
 
   it('is refused after 64 others, and possible again after the end of one', async () => {
     const others = Array.from({ length: 64 }, () => announce());
-    expect((await Promise.all(others.map(({ ready }) => ready))).includes(undefined)).toBe(false);
-    expect(await announce().ready).toBeUndefined();
+    for (const { ready } of others) expect(await ready).toMatchObject({ kind: 'ready' });
+    expect(await announce().ready).toBe('refuses: "this fleetd runs no pass now"');
     others[0]?.close();
-    await vi.waitFor(async () => expect(await announce().ready).toBeDefined(), soon);
+    await vi.waitFor(async () => expect(await announce().ready).toMatchObject({ kind: 'ready' }), soon);
   });
 
   it('is refused for a request that cannot be read', async () => {
@@ -187,9 +190,9 @@ describe('a client', () => {
     onTestFinished(() => void server.close());
     const limits = { firstMs: 200, silentMs: 200 };
     const hung = announce({ options: { host: '127.0.0.1', port, headers: { host: 'hung' } } }, limits);
-    expect(await hung.ready).toBeUndefined();
+    expect(await hung.ready).toBe('it does not answer within 0.2 s');
     const silent = announce({ options: { host: '127.0.0.1', port } }, { firstMs: 5_000, silentMs: 200 });
-    expect(await silent.ready).toBeDefined();
+    expect(await silent.ready).toMatchObject({ kind: 'ready' });
     expect(await silent.run(await requestFor(['a.service']), none)).toBeUndefined();
   });
 });

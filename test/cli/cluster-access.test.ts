@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { clusterAccess } from '../../src/cli/access.ts';
-import { isControllerOf } from '../../src/cli/found-controller.ts';
+import { differenceOf } from '../../src/cli/found-controller.ts';
 import { readWords } from '../../src/cli/machines/words.ts';
 import type { Streams } from '../../src/cli/streams.ts';
-import { type Config, originOf } from '../../src/config/config.ts';
+import type { Config } from '../../src/config/config.ts';
 import type { Machine } from '../../src/machine/machine.ts';
 import type { Access } from '../../src/ssh/become.ts';
 import { sandbox } from '../config/sandbox.ts';
@@ -80,19 +80,21 @@ describe('a controller', () => {
 
   it('is that of a configuration with the same registry whose machines it has', async () => {
     const config = await box.loadText('[machine.m1]\naddress = 10.0.0.1\n');
-    const origin = originOf(config);
     const m1 = machine('m1', '10.0.0.1');
-    expect(isControllerOf(config, { origin, machines: machines(m1, machine('m2', 'b')) })).toBe(true);
-    expect(isControllerOf(config, { origin, machines: machines(machine('m1', 'b')) })).toBe(true);
-    expect(isControllerOf(config, { origin, machines: machines(machine('m2', 'b')) })).toBe(false);
-    expect(isControllerOf(config, { origin: '', machines: machines(m1) })).toBe(false);
+    expect(differenceOf(config, { machines: machines(m1, machine('m2', 'b')) }, true)).toBeUndefined();
+    expect(differenceOf(config, { machines: machines(machine('m1', 'b')) }, true)).toBeUndefined();
+    expect(differenceOf(config, { machines: machines(machine('m2', 'b')) }, true)).toBe(
+      'it does not know these machines: m1',
+    );
+    expect(differenceOf(config, { machines: machines(m1) }, false)).toBe('it has another registry');
   });
 
   it('has to have an address of a cluster with its registry on the machines, because such a place has no name', async () => {
     const config: Config = await box.loadText('registry = machines\n[machine.m1]\naddress = 10.0.0.1\n');
-    const origin = originOf(config);
-    expect(isControllerOf(config, { origin, machines: machines(machine('m1', '10.0.0.1')) })).toBe(true);
-    expect(isControllerOf(config, { origin, machines: machines(machine('m1', '10.9.9.9')) })).toBe(false);
+    expect(differenceOf(config, { machines: machines(machine('m1', '10.0.0.1')) }, true)).toBeUndefined();
+    expect(differenceOf(config, { machines: machines(machine('m1', '10.9.9.9')) }, true)).toBe(
+      'it has other addresses for all machines',
+    );
   });
 });
 

@@ -130,8 +130,16 @@ describe('a command with a controller', () => {
     expect(next.connected).toEqual([]);
   });
 
+  it('uses a controller that has the same registry at another place', async () => {
+    const house = new House(['m1', 'm2']);
+    await house.want('inactive', '', 'first.service');
+    const command = await arrange(house, 'elsewhere');
+    await command.change('a.service');
+    expect(command.connected).toEqual([]);
+  });
+
   it.each<readonly [string, () => Promise<Command>]>([
-    ['has another registry or other machines', () => arrange(undefined, 'elsewhere')],
+    ['has a registry that may be another one', () => arrange(undefined, 'elsewhere')],
     ['does not lead', () => arrange(new House(['m1', 'm2'], { leads: () => false }))],
     ['goes away', () => arrangeLines()],
     ['goes away during a start', () => arrangeLines(SENT)],

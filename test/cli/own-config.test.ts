@@ -74,7 +74,7 @@ describe('a verb whose pass a fleetd can run', () => {
     expect({ status, out, err: err.split('\n')[0] }).toEqual({
       status: 1,
       out: '',
-      err: 'Error: Cannot use unix:///x.sock for this command',
+      err: 'Error: Cannot use unix:///x.sock for this command: there is no such socket',
     });
   });
 
