@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import {
   add,
+  addressOf,
   CLUSTER_FOLDER,
   cluster,
   hostKeyOf,
@@ -193,6 +194,21 @@ onMachines('a controller on a machine of the cluster', () => {
       stderr: '',
       stdout: expect.stringMatching(/^(already .*\n)+A controller keeps the cluster on k1\n$/),
     });
+  });
+
+  it('changes units for a command that has the registry over SSH and names it with --tunnel', async () => {
+    const login = ['--ssh-identity-file', IDENTITY_FILE, '--known-hosts-file', KNOWN_HOSTS_FILE];
+    const tunnel = ['--tunnel', `root@${addressOf('k1')}`, ...login];
+    expect(await operator.fleetctl('stop', 'web.service', ...tunnel)).toMatchObject({
+      status: 0,
+      stderr: '',
+    });
+    expect(machinesRunning('web.service', MACHINES)).toEqual([]);
+    expect(await operator.fleetctl('start', 'web.service', ...tunnel)).toMatchObject({
+      status: 0,
+      stderr: '',
+    });
+    expect(machinesRunning('web.service', MACHINES)).toHaveLength(1);
   });
 
   it('is left by a command that fails after it has opened the registry there', async () => {
