@@ -19,7 +19,7 @@ export function acceptedRounds(folder: string | undefined): {
     rounds,
     save() {
       const stored = read(folder);
-      const higher = [...rounds].filter(([voter, round]) => round > (stored.get(voter) ?? 0));
+      const higher = [...rounds].filter(([voter, round]) => round > (stored.get(voter) ?? -1));
       if (folder === undefined || higher.length === 0) return;
       for (const [voter, round] of higher) {
         stored.delete(voter);

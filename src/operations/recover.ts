@@ -52,7 +52,7 @@ export async function recover(ports: Ports, wanted: RecoverRequest): Promise<Rec
   refuseUnknown(wanted.trust, clusterMachines(registry, ports.machines));
   if (registry.clusterId !== undefined && Object.values(wanted).some(({ length }) => length > 0))
     return decide(ports.registry, wanted);
-  refuseExisting(registry, ports);
+  refuseExisting(registry);
   const request = { names: [], digests: false, backup: true };
   const { views: answers, sessions } = await observe(ports, registry, request);
   for (const session of sessions.values()) session.close();
@@ -71,7 +71,7 @@ export async function recover(ports: Ports, wanted: RecoverRequest): Promise<Rec
     recovered.units.map(({ stored }) => stored.name),
   );
   await ports.registry.update((view) => {
-    refuseExisting(view, ports);
+    refuseExisting(view);
     return [
       { kind: 'put-cluster', id: clusterId, tokenBase: highestToken(views) },
       ...recovered.units.map(({ stored }): Edit => ({ kind: 'put-unit', unit: stored })),
@@ -81,13 +81,10 @@ export async function recover(ports: Ports, wanted: RecoverRequest): Promise<Rec
   return { kind: 'recovered', clusterId, ...recovered };
 }
 
-function refuseExisting(registry: RegistryView, { voters }: Ports): void {
+function refuseExisting(registry: RegistryView): void {
   if (registry.clusterId === undefined) return;
   throw new FleetError('not-recoverable', 'Cannot recover the registry: it exists and is not empty', {
-    hint:
-      voters === undefined
-        ? 'To replace it, move it away first; "registry" in fleet.conf is its place'
-        : 'A majority of its voters can be read, so there is nothing to recover, and nothing was changed. To see the voters: fleetctl registry',
+    hint: 'It can be read, so there is nothing to recover, and nothing was changed. To see its place and its voters: fleetctl registry',
   });
 }
 

@@ -240,17 +240,18 @@ export class Electorate {
     const voters = firstVoters(machines.map((machine) => ({ machine, mark: marks.get(machine) })));
     if (support * 2 > voters.length || this.#isKnown(head)) return;
     const silent = machines.filter((machine) => this.#holders.failures.has(machine));
-    const holders = [...this.#holdings.values()].map(({ machine }) => machine).join(', ');
+    const holders = [...new Set([...this.#holdings.values()].map(({ machine }) => machine))];
     const { clauses, hint } = causesOf(silent, this.#holders.failures, 'these do not answer');
     throw new FleetError(
       'registry-no-majority',
-      [`Cannot tell whether the registry is that of the cluster: only ${holders} has it`, ...clauses].join(
-        '; ',
-      ),
+      [
+        `Cannot tell whether the registry is that of the cluster: only ${holders.join(', ')} ${holders.length > 1 ? 'have' : 'has'} it`,
+        ...clauses,
+      ].join('; '),
       {
         hint:
           hint ??
-          'Run the command when more machines answer; machines that are gone have to be removed from fleet.conf',
+          'Run the command when more machines answer. Machines that are gone have to be removed from fleet.conf, and by a user who has read the registry: fleetctl machines remove NAME',
       },
     );
   }

@@ -55,7 +55,12 @@ export class Progress {
   /** A head whose registry was read. */
   hasRead({ cluster, membership }: Head): void {
     const era = eraOf(membership);
-    if (era > this.eraOf(cluster)) this.#accepted.set(eraKey(cluster), era);
+    if (era > (this.#accepted.get(eraKey(cluster)) ?? -1)) this.#accepted.set(eraKey(cluster), era);
+  }
+
+  /** Whether the registry of a head was read in its era. */
+  knows({ cluster, membership }: Head): boolean {
+    return this.#accepted.get(eraKey(cluster)) === eraOf(membership);
   }
 
   /** The latest era of a registry that was read; 0 if none is known. */

@@ -71,7 +71,9 @@ export class QuorumStore implements Store {
   #newElectorate(): Electorate {
     const { machines, machinesIn, confirmAbsence } = this.#options;
     const isKnown = (head: Head): boolean =>
-      machinesIn === undefined || head.segments.some(({ hash }) => this.#known.has(hash));
+      machinesIn === undefined ||
+      this.#progress.knows(head) ||
+      head.segments.some(({ hash }) => this.#known.has(hash));
     return new Electorate(machines, this.#holders, isKnown, confirmAbsence);
   }
 

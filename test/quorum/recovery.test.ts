@@ -315,6 +315,27 @@ describe('a registry without a majority of its voters', () => {
 });
 
 describe('a recovered registry that a user has read', () => {
+  it('counts although one machine alone has it, and others have changed it since', async () => {
+    const voters = new ModelVoters();
+    await opener(voters)().commit([put('a')]);
+    voters.down.add('m1').add('m2').add('m4');
+    const user = { cache: memoryCache(), accepted: new Map() };
+    const byUser = (): QuorumStore =>
+      openQuorumStore({
+        ...{ register: 'head', belongsTo: () => true, machinesIn: () => MACHINES, ask: voters.ask, ...user },
+        machines: MACHINES.map((machine) => ({ machine, mark: undefined })),
+      });
+    await (await byUser().remains())?.store.commit([put('rebuilt')]);
+    expect(await keysIn(byUser())).toEqual(['a', 'rebuilt']);
+    const other = opener(voters)();
+    for (const key of ['b', 'c', 'd']) await other.commit([put(key)]);
+    expect(await keysIn(byUser())).toEqual(['a', 'b', 'c', 'd', 'rebuilt']);
+    await expect(opener(voters, MACHINES)().list('')).rejects.toMatchObject({
+      message: expect.stringContaining('only m3 has it'),
+      hint: expect.stringContaining('fleetctl machines remove NAME'),
+    });
+  });
+
   const accepted: AcceptedRounds = new Map();
   const byUser = ({ ask }: ModelVoters, memory = accepted): QuorumStore =>
     openQuorumStore({
