@@ -12,8 +12,10 @@ import { snapshotOf } from '../reconcile/snapshot.ts';
 import { trustedViews } from '../reconcile/trust.ts';
 import { lookForFormer, tendVoters } from '../reconcile/voters.ts';
 import { asProposed, clusterMachines } from '../registry/inventory.ts';
+import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { ChangeNotifier } from './change-notifier.ts';
+import { CommandsElsewhere } from './commands-elsewhere.ts';
 import { Leases } from './leases.ts';
 import { MachineWatch, type WatchOptions } from './machine-watch.ts';
 import { Passes } from './passes.ts';
@@ -84,7 +86,9 @@ export class Controller {
     const { intervalMs, deadlineMs, leads, emit } = options;
     const { driver, clock, agentTtlMs } = options.ports;
     const leases = new Leases({ clock, agentTtlMs, leads });
-    const ports = { ...options.ports, leases: () => leases.ends };
+    const elsewhere = new CommandsElsewhere();
+    const registry = elsewhere.watch(options.ports.registry);
+    const ports = { ...options.ports, registry, leases: () => leases.ends };
     const wake = (): void => this.wake();
     const watchOptions = { driver, clock, intervalMs, deadlineMs, onChange: wake };
     const watchOf = (machine: Machine): MachineWatch => {
@@ -104,12 +108,17 @@ export class Controller {
     this.#leases = leases;
     this.#watches = new Watches(asProposed(ports.machines), watchOf);
     this.#passes = new Passes({
-      ...{ ports, watches: this.#watches.byName, deadlineMs, emit, onDone: wake },
+      ...{ ports, watches: this.#watches.byName, deadlineMs, elsewhere, emit, onDone: wake },
       snapshot: (registry) => this.#snapshot(registry),
     });
     this.#notifier = new ChangeNotifier(emit);
     this.#awakeAt = clock.now();
     this.#loopedAt = clock.now();
+  }
+
+  /** The registry, for requests to this process: it does not wait for another one to execute what is changed through it. */
+  get registry(): Registry {
+    return this.#ports.registry;
   }
 
   /** The latest snapshot; undefined before every machine was observed once and the registry was read. */

@@ -8,6 +8,7 @@ import { clusterMachines } from '../registry/inventory.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Waits } from '../systemd/change-jobs.ts';
+import type { CommandsElsewhere } from './commands-elsewhere.ts';
 import { machinesToObserve, wasOutdated } from './fresh.ts';
 import type { MachineWatch } from './machine-watch.ts';
 import { passDriver } from './pass-driver.ts';
@@ -21,6 +22,8 @@ export type PassesOptions = {
   readonly deadlineMs: number;
   /** The last observations of all machines, with a registry. */
   readonly snapshot: (registry: RegistryView) => ClusterSnapshot;
+  /** The commands that run passes without this controller. */
+  readonly elsewhere: CommandsElsewhere;
   readonly emit: (event: ControllerEvent) => void;
   /** Called after a pass, when every machine that it changed has been observed again. */
   readonly onDone: () => void;
@@ -55,6 +58,8 @@ export class Passes {
   readonly #broken = new Map<string, { readonly error: FleetError; readonly times: number }>();
   readonly #running = new Map<Promise<void>, Running>();
   readonly #holds = new Set<Hold>();
+  /** The units that are left to commands of other processes, and until when, epoch ms. */
+  #left: ReadonlyMap<string, number> = new Map();
   /** The last outcome of each unit on each machine, and the last decision about each unit that has failed. */
   readonly #last = new Map<string, string>();
 
@@ -65,10 +70,16 @@ export class Passes {
   /** Begins passes over the groups, up to the limit; the end of a pass begins the next one. */
   begin(groups: readonly Group[], snapshot: ClusterSnapshot): void {
     const tokens = new Map(snapshot.units.map(({ name, token }) => [name, token]));
+    this.#left = this.#options.elsewhere.unitsOf(snapshot);
     const isFree = (unit: string): boolean => {
       const token = tokens.get(unit) ?? snapshot.revision;
       const isHeld = [...this.#holds].some((hold) => token > hold.token && snapshot.now < hold.until);
-      return !isHeld && !this.#isBusy(unit) && !this.#backoff.isWaiting(unit, token, snapshot.now);
+      return (
+        !isHeld &&
+        !this.#left.has(unit) &&
+        !this.#isBusy(unit) &&
+        !this.#backoff.isWaiting(unit, token, snapshot.now)
+      );
     };
     for (const { units, machines } of groups) {
       for (const part of this.#separate([...units].filter(isFree))) {
@@ -85,7 +96,11 @@ export class Passes {
   hold(token: Token): () => void {
     const hold = { token, until: this.#options.ports.clock.now() + HOLD_MS };
     this.#holds.add(hold);
-    return () => this.#holds.delete(hold) && this.#options.onDone();
+    return () => {
+      if (!this.#holds.delete(hold)) return;
+      this.#options.elsewhere.release(token);
+      this.#options.onDone();
+    };
   }
 
   /** Units whose passes fail repeatedly. */
@@ -104,6 +119,8 @@ export class Passes {
   /** Forgets failures, after another controller has become the leader. */
   forget(): void {
     this.#broken.clear();
+    this.#left = new Map();
+    this.#options.elsewhere.forget();
   }
 
   /** A unit whose last pass ended with an error gets a separate pass, so that it does not stop others. */
@@ -123,7 +140,8 @@ export class Passes {
   /** When the next unit that failed or is held may be tried, epoch ms; Infinity if there is none. */
   nextTry(now: number): number {
     const holds = [...this.#holds].map(({ until }) => until).filter((until) => until > now);
-    return Math.min(this.#backoff.next(now), ...holds);
+    const left = [...this.#left.values()].filter((until) => until > now);
+    return Math.min(this.#backoff.next(now), ...holds, ...left);
   }
 
   /** Resolves when every pass is over. */

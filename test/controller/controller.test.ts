@@ -195,21 +195,21 @@ describe('a controller', () => {
   it('continues with all others when passes over one unit end with an error', async () => {
     const house = new House(['m1', 'm2']);
     await house.want('launched', 'MachineMetadata=name=m1', 'bad.service', 'good.service');
-    const { update } = house.registry;
+    const { change } = house.registry;
     // The store refuses whatever assigns that one.
-    house.watchedRegistry.update = async (decide) =>
-      update((view) => {
+    house.watchedRegistry.change = async (decide, use) =>
+      change((view) => {
         const edits = decide(view);
         if (edits.some((edit) => edit.kind === 'put-unit' && edit.unit.name === 'bad.service'))
           throw new FleetError('registry-unavailable', 'Too large for this store');
         return edits;
-      });
+      }, use);
     await vi.waitFor(() => expect(house.runs('good.service')).toEqual(['m1']), soon);
     await vi.waitFor(() => expect(house.controller.troubles).toHaveLength(1), soon);
     expect(house.controller.troubles).toEqual([
       { message: 'passes over bad.service fail: Too large for this store', isOwn: true },
     ]);
-    house.watchedRegistry.update = update;
+    house.watchedRegistry.change = change;
     await vi.waitFor(() => expect(house.runs('bad.service')).toEqual(['m1']), soon);
     expect(house.controller.troubles).toEqual([]);
   });

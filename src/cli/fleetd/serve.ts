@@ -102,7 +102,14 @@ async function keep(ports: Ports, config: Config, round: Round): Promise<void> {
     emit,
   });
   const api = await serveApi({
-    ...{ ...round, registry, watcher: controller, origin: originOf(config), clock, leads },
+    ...{
+      ...round,
+      registry: controller.registry,
+      watcher: controller,
+      origin: originOf(config),
+      clock,
+      leads,
+    },
     ...{ settings: config, metrics, events, electionError: () => election.failure },
   });
   const endWatch = supervisor.watch(() => controller.isAwake);
