@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import http from 'node:http';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeAll, expect, it } from 'vitest';
 import { inside, insideAll, MACHINES, onMachines, SUBNET, until } from '../support/cluster.ts';
 import { type Fleetd, fleetdStarter } from './fleetd.ts';
@@ -71,6 +72,28 @@ onMachines('a fleetd that runs the passes of fleetctl', () => {
     expect(await all()).toEqual(alone);
     expect(alone.map(({ status }) => status)).toEqual([0, 0, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0]);
   }, 300_000);
+
+  it('starts nothing a second time that fleetctl of another computer starts and judges', async () => {
+    await leader();
+    const kinds = ['simple 0', 'simple 0.4', 'oneshot 0', 'oneshot 3'];
+    const names = kinds.map((_, index) => `once-${index}`);
+    for (const [index, kind] of kinds.entries()) {
+      const [type, seconds] = kind.split(' ');
+      const command = `echo ${index} >>/var/tmp/runs; sleep ${seconds}; exit 3`;
+      operator.write(`once-${index}.service`, service(`Type=${type}\nExecStart=/bin/sh -c "${command}"`));
+    }
+    for (const name of names)
+      expect(await operator.fleetctl('--endpoint', 'none', 'start', name)).toMatchObject({ status: 1 });
+    // Longer than a controller leaves a unit to a command.
+    await sleep(3_000);
+    const runs = await insideAll(MACHINES, 'cat /var/tmp/runs 2>/dev/null || true; rm -f /var/tmp/runs');
+    expect(runs.join('').split('\n').filter(Boolean).toSorted()).toEqual(['0', '1', '2', '3']);
+    for (const name of names) {
+      const { stdout } = await operator.fleetctl('history', '--no-legend', '--fields=result', name);
+      expect(stdout).toBe('failed\n');
+    }
+    await operator.fleetctl('destroy', ...names);
+  });
 
   it('runs them over its own sessions, and records the user of the command', async () => {
     const fleetd = await leader();
