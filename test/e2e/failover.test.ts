@@ -4,7 +4,7 @@ import { addressOf, cluster, hostKeyOf, inside, onMachines, SUBNET } from '../su
 import { createOperator, done, SLEEPER, service } from './operator.ts';
 
 const UNITS = ['list-units', '--no-legend'];
-const TTL_MS = 1000;
+const TTL_MS = 5000;
 
 onMachines('a machine that reboots', () => {
   const operator = createOperator();
@@ -47,7 +47,7 @@ onMachines('a machine that reboots', () => {
 });
 
 onMachines('a unit on an unreachable machine', () => {
-  const operator = createOperator({ top: { agent_ttl: `${TTL_MS}ms` }, ssh: { connect_timeout: '1s' } });
+  const operator = createOperator({ top: { agent_ttl: `${TTL_MS}ms` }, ssh: { connect_timeout: '5s' } });
 
   beforeAll(async () => {
     operator.write('web@.service', SLEEPER);
