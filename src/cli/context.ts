@@ -1,5 +1,6 @@
 import { hostname, userInfo } from 'node:os';
 import type { Endpoint } from '../api/client.ts';
+import { isFleetError } from '../base/errors.ts';
 import { sha256 } from '../base/hash.ts';
 import { systemClock, uptimeClock } from '../base/time.ts';
 import type { Config } from '../config/config.ts';
@@ -21,7 +22,7 @@ import type { ControllerLink } from './controller-pass.ts';
 import { followPass } from './follow-pass.ts';
 import { foundEndpoint } from './found-controller.ts';
 import { isNamed, namedController, ownConfig } from './own-config.ts';
-import { type OpenRegistry, openRegistry, reachOf, registryOptions } from './registry.ts';
+import { type OpenRegistry, openRegistry, reachOf, registryOptions, unopenedRegistry } from './registry.ts';
 import { sshTargets } from './ssh-targets.ts';
 import { type Streams, writeLines } from './streams.ts';
 
@@ -42,6 +43,8 @@ type PortsOptions = {
   readonly units?: readonly string[];
   /** Whether the registry will be changed, which also adds the machines of fleet.conf that it does not have. */
   readonly changes?: boolean;
+  /** Whether the work begins although the registry cannot be opened; then every use of it rejects. */
+  readonly withoutRegistry?: boolean;
   /** Receives each difference between fleet.conf and the registry; by default, it is printed. */
   readonly onDifference?: (difference: InventoryDifference) => void;
   /** The fleetd that runs the pass; true for the one of this computer, if there is one. */
@@ -92,6 +95,9 @@ export async function withConfig<T>(
       driver,
       onVoters: follower.onVoters,
       reserves: options.changes === true && !dryRun,
+    }).catch((error) => {
+      if (options.withoutRegistry === true && isFleetError(error)) return unopenedRegistry(error);
+      throw error;
     });
     const own = ownPorts(opened, config, streams, { ...options, driver, dryRun, emit: follower.emit });
     found =

@@ -19,7 +19,7 @@ import type { QuorumStore } from '../quorum/store.ts';
 import type { Voters } from '../reconcile/ports.ts';
 import type { RegistryOptions } from '../registry/edit.ts';
 import { clusterMachines, currentName, machinesNamed } from '../registry/inventory.ts';
-import { createRegistry, type Registry, withReader } from '../registry/registry.ts';
+import { createRegistry, type Registry, withReader, withWholeViews } from '../registry/registry.ts';
 import { RegistryView } from '../registry/view.ts';
 import { openFileStore } from '../store/file.ts';
 import type { Store } from '../store/store.ts';
@@ -50,6 +50,18 @@ export type OpenRegistry = {
   /** The voters with their addresses when the registry was read last. */
   readonly places: () => readonly Machine[];
 };
+
+/** A registry that could not be opened. Every use of it rejects with the error. */
+export function unopenedRegistry(error: FleetError): OpenRegistry {
+  const reject = (): Promise<never> => Promise.reject(error);
+  const registry = withWholeViews({
+    read: reject,
+    change: reject,
+    waitForChange: reject,
+    close: async () => undefined,
+  });
+  return { registry, voters: undefined, places: () => [] };
+}
 
 /** The machines are reached as the configuration says, unless `reaching` is given. */
 export async function openRegistry(

@@ -2,7 +2,8 @@ import { type FleetError, isFleetError } from '../base/errors.ts';
 import { type Machine, parseMachineId } from '../machine/machine.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { clusterMachines } from '../registry/inventory.ts';
-import type { RegistryView } from '../registry/view.ts';
+import { type Registry, withWholeViews } from '../registry/registry.ts';
+import { RegistryView } from '../registry/view.ts';
 import type { Login } from '../ssh/transport.ts';
 import { type Examination, examineQuery } from '../systemd/examination.ts';
 import { type CheckResult, type HealthInput, judge } from './checks.ts';
@@ -69,6 +70,18 @@ export async function doctor(
   );
 }
 
+/** A registry that can be read: an empty one, with the error, if the given one cannot. Rejects for a problem of this computer. */
+export async function readable(
+  registry: Registry,
+): Promise<{ readonly registry: Registry; readonly error?: FleetError }> {
+  const error = await resultOrFailure(() => registry.load());
+  if (!(error instanceof Error)) return { registry };
+  return {
+    registry: withWholeViews({ ...registry, read: async (use) => use(new RegistryView(0, [])) }),
+    error,
+  };
+}
+
 /** The `find` of {@link doctor} for a configuration with machines. */
 export function finder(ports: Ports): (name: string) => Promise<Machine> {
   return (text) => findMachine(ports, { kind: 'machine', text });
@@ -106,7 +119,7 @@ async function examine({ driver }: Examiner, machine: Machine): Promise<Examinat
   return session.ask(examineQuery()).finally(() => session.close());
 }
 
-/** The result of `work`, or its FleetError about the machine. */
+/** The result of `work`, or its FleetError about the machine or the registry. */
 async function resultOrFailure<T>(work: () => Promise<T>): Promise<T | FleetError> {
   try {
     return await work();

@@ -1,8 +1,10 @@
+import type { FleetError } from '../base/errors.ts';
 import { formatMachineId } from '../machine/machine.ts';
 import { type CheckResult, type Finding, hasInodes, OLDEST_SYSTEMD } from '../operations/checks.ts';
 import { isHealthy, type MachineHealth } from '../operations/doctor.ts';
 import { packagesOf } from './format.ts';
 import { machineJson } from './json.ts';
+import { hintLines } from './report.ts';
 import { renderTable } from './table.ts';
 
 type Row = {
@@ -50,6 +52,12 @@ export async function doctorLines(health: MachineHealth, view: DoctorView): Prom
     ? { check: 'all', status: 'ok', detail: summary(checks) }
     : { check: 'rest', status: skippedOf(checks) > 0 ? 'skipped' : 'ok', detail: restOf(checks) };
   return `${texts.join('')}${await table([{ machine: machine.name, ...rest }], view)}`;
+}
+
+/** For a registry that cannot be read. */
+export function withoutRegistryLines({ message, hint }: FleetError): readonly string[] {
+  const warning = 'Warning: the registry cannot be read, so only the machines of fleet.conf are checked';
+  return [`${warning}: ${message}`, ...hintLines(hint)];
 }
 
 /** `{ "machines": […] }`, see src/manual/json.md for every field. */

@@ -204,6 +204,21 @@ describe('with a machine that refuses connections', () => {
 });
 
 describe('a registry that cannot be used', () => {
+  it.each(['machines', 'ssh://m1/registry'])('in %s is no reason for doctor not to check', async (place) => {
+    const desk = await makeDesk(`registry = ${place}\n${REFUSING}`);
+    const { status, out, err } = await desk.run(['doctor']);
+    expect([status, out]).toEqual([
+      1,
+      expect.stringMatching(/^m1 +port +failed +Cannot reach machine "m1"/m),
+    ]);
+    expect(err).toContain(
+      'Warning: the registry cannot be read, so only the machines of fleet.conf are checked',
+    );
+    expect(JSON.parse((await desk.run(['doctor', '-o', 'json'])).out)).toMatchObject({
+      machines: [{ name: 'm1', healthy: false }],
+    });
+  });
+
   it('is a file', async () => {
     const desk = await makeDesk(`registry = file:notes.txt\n${REFUSING}`);
     await desk.write('notes.txt', 'x');

@@ -1,6 +1,9 @@
+import type { Ports } from '../../reconcile/ports.ts';
 import type { Command } from '../command.ts';
+import type { SshAccess } from '../context.ts';
 import { EXIT } from '../exit-status.ts';
 import { TABLE_OUTPUT } from '../options.ts';
+import { writeLines } from '../streams.ts';
 
 export const doctorCommand: Command = {
   name: 'doctor',
@@ -8,7 +11,7 @@ export const doctorCommand: Command = {
   summary: 'Check whether machines meet the requirements of fleet',
   isReadOnly: true,
   description:
-    'Checks all machines, or the named ones, in parallel and changes nothing: name, port, host key, login, shell, root rights, systemd, folders, tools (by running them), machine id, cluster, clock, free space, journal, container tools of the units, and properties of the units in systemd. Failed checks are shown with a remedy; checks that depend on them are skipped. The exit status is 0 if all checks succeed, else 1.',
+    'Checks all machines, or the named ones, in parallel and changes nothing: name, port, host key, login, shell, root rights, systemd, folders, tools (by running them), machine id, cluster, clock, free space, journal, container tools of the units, and properties of the units in systemd. Failed checks are shown with a remedy; checks that depend on them are skipped. If the registry cannot be read, the machines of fleet.conf are checked. The exit status is 0 if all checks succeed and the registry can be read, else 1.',
   options: [{ flags: '-a, --all', description: 'show all checks, including successful ones' }, TABLE_OUTPUT],
   examples: [
     ['fleetctl doctor', 'all machines'],
@@ -26,8 +29,12 @@ export const doctorCommand: Command = {
         import('../../output/json.ts'),
       ]);
     const json = options.output === 'json';
-    return withPorts({ flags, streams }, async (ports, access) => {
-      const known = clusterMachines(await ports.registry.load(), ports.machines);
+    const work = async (given: Ports, access: SshAccess): Promise<number> => {
+      // What keeps machines from answering may also be what keeps the registry from being read.
+      const { registry, error } = await operation.readable(given.registry);
+      if (error !== undefined) writeLines(streams.err, output.withoutRegistryLines(error));
+      const ports = { ...given, registry };
+      const known = clusterMachines(await registry.load(), ports.machines);
       const view = { all: options.all === true, names: known.map(({ name }) => name) };
       let titles = json ? '' : await output.doctorTitles(view);
       const machines = await operation.doctor(
@@ -42,7 +49,8 @@ export const doctorCommand: Command = {
         },
       );
       if (json) streams.out(jsonText(output.doctorJson(machines)));
-      return machines.every(operation.isHealthy) ? EXIT.done : EXIT.failed;
-    });
+      return error === undefined && machines.every(operation.isHealthy) ? EXIT.done : EXIT.failed;
+    };
+    return withPorts({ flags, streams }, work, { withoutRegistry: true });
   },
 };
