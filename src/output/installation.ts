@@ -46,6 +46,14 @@ export function obstacleLines(host: string, obstacles: readonly Obstacle[]): rea
   ]);
 }
 
+/** For a cluster that has a registry on its machines, and too few of them. */
+export function oneVoterLines(): readonly string[] {
+  return [
+    'Warning: One machine alone stores the registry, because fewer than three may: without that machine, units keep running, but none moves',
+    'hint: Add machines until there are three: fleetctl machines add',
+  ];
+}
+
 /** The machines that a controller will not reach, because their keys could not be written. */
 export function unreachableLines(machines: ReadonlyMap<string, Reached>): readonly string[] {
   const unreachable = [...machines].flatMap(([name, found]) =>

@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { hasOneVoter } from '../../src/cli/install/wanted.ts';
+import { sandbox } from '../config/sandbox.ts';
 import { makeDesk, REFUSING } from './desk.ts';
 
 it('lists its commands if none is given', async () => {
@@ -9,6 +11,17 @@ it('lists its commands if none is given', async () => {
     out: '',
     err: "Error: missing command of 'controller'. Commands are install, remove.\nhint: fleetctl help controller\n",
   });
+});
+
+it('needs three machines that may store a registry on the machines', async () => {
+  const box = sandbox();
+  const machine = (n: number, mark = ''): string => `[machine.m${n}]\naddress = 10.0.0.${n}\n${mark}`;
+  const isAlone = async (...lines: readonly string[]): Promise<boolean> =>
+    hasOneVoter(await box.loadText(['registry = machines', ...lines].join('\n')));
+  expect(await isAlone(machine(1), machine(2))).toBe(true);
+  expect(await isAlone(machine(1), machine(2), machine(3, 'voter = no'))).toBe(true);
+  expect(await isAlone(machine(1), machine(2), machine(3))).toBe(false);
+  expect(hasOneVoter(await box.loadText(machine(1)))).toBe(false);
 });
 
 it.each(['install', 'remove'])('cannot %s on a host that is not known, or does not answer', async (verb) => {

@@ -49,7 +49,7 @@ async function install(call: Call): Promise<number> {
   const [machine] = words;
   const [
     { siteConfig, withSite },
-    { filesFor, wantedOf },
+    { filesFor, hasOneVoter, wantedOf },
     operation,
     { lookAtHost },
     { LAYOUT },
@@ -88,6 +88,7 @@ async function install(call: Call): Promise<number> {
       return EXIT.failed;
     }
     writeLines(streams.err, output.unreachableLines(survey.machines));
+    if (hasOneVoter(config)) writeLines(streams.err, output.oneVoterLines());
     for (const step of plan.planInstallation(facts, wanted)) {
       printInfo(streams, [output.stepLine(step, dryRun)]);
       if (!dryRun && !step.isDone) await operation.carryOut(step, site);

@@ -8,6 +8,7 @@ import { programFiles, UNIT_FILES } from '../../install/files.ts';
 import { type HostFile, LAYOUT } from '../../install/layout.ts';
 import { nodeOf, type Wanted } from '../../install/plan.ts';
 import { registryFolderAt, type Survey } from '../../operations/install-controller.ts';
+import { voterCount } from '../../quorum/choose.ts';
 import type { SiteConfig } from './site.ts';
 
 /** The folder of the running program, above `dist` or `src`. */
@@ -55,6 +56,12 @@ export async function wantedOf(
       registry.kind === 'file' && !isInPlace ? await registryFolderAt(registry.directory) : undefined,
     ownConfig: ownConfig(config, machine),
   };
+}
+
+/** Whether the registry is on the machines, and one of them alone has to store it. */
+export function hasOneVoter({ registry, machines }: Pick<Config, 'registry' | 'machines'>): boolean {
+  const candidates = machines.filter(({ voter }) => voter !== false);
+  return registry.kind === 'machines' && voterCount(candidates.length) === 1;
 }
 
 /** The location of the registry for the host. Throws FleetError `config` if it is on another host. */
