@@ -33,6 +33,11 @@ export function acceptedRounds(folder: string | undefined): {
   };
 }
 
+/** The machines from which this user has read what they accepted as voters. */
+export function shownBy(rounds: AcceptedRounds): readonly string[] {
+  return [...rounds].flatMap(([voter, round]) => (round > 0 ? (voter.split(' ')[0] ?? []) : []));
+}
+
 function read(folder: string | undefined): AcceptedRounds {
   try {
     const text = folder === undefined ? '' : readPrivate(join(folder, 'voters'))?.toString('utf8');

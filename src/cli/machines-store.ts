@@ -1,8 +1,9 @@
-import { FleetError } from '../base/errors.ts';
+import { FleetError, isFleetError } from '../base/errors.ts';
 import { canonicalAddress, isSameAddress } from '../config/address.ts';
 import type { Config } from '../config/config.ts';
 import type { Machine, ProposedMachine } from '../machine/machine.ts';
 import type { QuorumOptions } from '../quorum/options.ts';
+import type { AcceptedRounds } from '../quorum/progress.ts';
 import { openQuorumStore, type QuorumStore } from '../quorum/store.ts';
 import type { VoterAnswer, VoterRequest } from '../quorum/voters.ts';
 import { asProposed, clusterMachines, conditionOf, machinesNamed } from '../registry/inventory.ts';
@@ -13,12 +14,12 @@ import type { Change } from '../store/store.ts';
 import { DEFAULT_WAIT, renewSessions, type SystemdDriver } from '../systemd/driver.ts';
 import { registerQuery } from '../systemd/register.ts';
 import { createSshDriver } from '../systemd/ssh-driver.ts';
-import { voterPlacesQuery } from '../systemd/voter-places.ts';
-import { acceptedRounds } from './accepted-rounds.ts';
+import { type VoterPlace, voterPlacesQuery } from '../systemd/voter-places.ts';
+import { acceptedRounds, shownBy } from './accepted-rounds.ts';
 import { clusterAccess, transportFor } from './access.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { followPass } from './follow-pass.ts';
-import { refuseOtherVoters } from './named-voters.ts';
+import { proposedVoters, refuseOtherVoters } from './named-voters.ts';
 import { sshTargets } from './ssh-targets.ts';
 import { storedRegistry, WHOLE_REGISTRY } from './stored-registry.ts';
 import type { Streams } from './streams.ts';
@@ -77,7 +78,7 @@ export async function openMachinesStore(
     accepted: accepted.rounds,
     reserves: reaching?.reserves ?? false,
     ...(register === 'head'
-      ? rulesOf(config, (machine) => sessions.connect(machine))
+      ? rulesOf(config, (machine) => sessions.connect(machine), accepted.rounds)
       : rulesBeside(registry)),
     async ask(name, request) {
       const find = async (): Promise<Machine> => {
@@ -124,7 +125,7 @@ function inTurn(ask: AskMachine): AskMachine {
   };
 }
 
-type Rules = Pick<QuorumOptions, 'machinesIn' | 'belongsTo' | 'conditionsIn' | 'confirmAbsence'>;
+type Rules = Pick<QuorumOptions, 'machinesIn' | 'belongsTo' | 'conditionsIn' | 'confirmAbsence' | 'voters'>;
 
 /** Only the head is that of a cluster; a lock may begin anywhere. */
 function rulesBeside(registry: KnownRegistry | undefined): Rules {
@@ -137,8 +138,15 @@ function rulesBeside(registry: KnownRegistry | undefined): Rules {
   };
 }
 
-function rulesOf({ machines }: Config, connect: SystemdDriver['connect']): Rules {
+function rulesOf({ machines }: Config, connect: SystemdDriver['connect'], accepted: AcceptedRounds): Rules {
   const proposed = machines.map(({ machine }) => machine);
+  const votersOf = async (owned: readonly string[]): Promise<ReadonlyMap<string, readonly VoterPlace[]>> => {
+    const asked = asProposed(proposed).filter(({ name }) => owned.includes(name));
+    const voters = asked.map(
+      async (machine) => [machine.name, await connect(machine).ask(voterPlacesQuery())] as const,
+    );
+    return new Map(await Promise.all(voters));
+  };
   return {
     machinesIn: (snapshot) => machinesIn(snapshot, proposed),
     belongsTo: namesCluster,
@@ -146,12 +154,14 @@ function rulesOf({ machines }: Config, connect: SystemdDriver['connect']): Rules
       const view = new RegistryView(revision, records);
       return (machine) => conditionOf(machine, view);
     },
-    async confirmAbsence(owned) {
-      const asked = asProposed(proposed).filter(({ name }) => owned.includes(name));
-      const voters = asked.map(
-        async (machine) => [machine.name, await connect(machine).ask(voterPlacesQuery())] as const,
-      );
-      refuseOtherVoters(new Map(await Promise.all(voters)), proposed);
+    confirmAbsence: async (owned) => refuseOtherVoters(await votersOf(owned), proposed),
+    async voters(owned) {
+      const named = await votersOf(owned).catch((error) => {
+        if (isFleetError(error)) return new Map<string, readonly VoterPlace[]>();
+        throw error;
+      });
+      const found = proposedVoters(named, proposed);
+      return found.length > 0 ? found : shownBy(accepted);
     },
   };
 }

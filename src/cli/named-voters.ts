@@ -3,6 +3,17 @@ import { isSameAddress } from '../config/address.ts';
 import type { ProposedMachine } from '../machine/machine.ts';
 import type { VoterPlace } from '../systemd/voter-places.ts';
 
+/** The machines of fleet.conf at the addresses of the voters that machines name. */
+export function proposedVoters(
+  voters: ReadonlyMap<string, readonly VoterPlace[]>,
+  proposed: readonly ProposedMachine[],
+): readonly string[] {
+  const places = [...voters.values()].flat();
+  const isNamed = ({ address }: ProposedMachine): boolean =>
+    places.some((place) => isSameAddress(place.address, address));
+  return proposed.filter(isNamed).map(({ name }) => name);
+}
+
 /**
  * For machines of a fleet.conf that have no registry. Throws FleetError `registry-no-majority` if one of them names voters that
  * fleet.conf lacks, because these may have the registry of its cluster. `voters` are those that each machine names.

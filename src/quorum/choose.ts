@@ -9,6 +9,9 @@ export type Candidate = {
   readonly mark: boolean | undefined;
 };
 
+/** A machine that may be a voter, and what a fleet.conf says about that. */
+export type QuorumMachine = Pick<Candidate, 'machine' | 'mark'>;
+
 /** The condition of a machine by name. */
 export type ConditionOf = (machine: string) => Candidate['condition'];
 

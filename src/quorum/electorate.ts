@@ -3,7 +3,7 @@ import { deferred, withTimeout } from '../base/async.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
 import { type Agreement, agreementOf, type Holding, holdersOf } from './agreement.ts';
-import { type Candidate, type ConditionOf, chooseVoters, firstVoters } from './choose.ts';
+import { type Candidate, type ConditionOf, chooseVoters, firstVoters, type QuorumMachine } from './choose.ts';
 import {
   beforeRecoveryError,
   causesOf,
@@ -16,12 +16,10 @@ import type { Head } from './head.ts';
 import { randomProposer } from './ids.ts';
 import { eraOf, type Membership, type Voter, withVoters } from './membership.ts';
 import { newVoter } from './new-voter.ts';
+import type { QuorumOptions } from './options.ts';
 import { longestPause } from './pause.ts';
 import { type Outcome, Proposer } from './register.ts';
 import type { HeadVoters } from './voters.ts';
-
-/** A machine that may be a voter, and what a fleet.conf says about that. */
-export type QuorumMachine = Pick<Candidate, 'machine' | 'mark'>;
 
 /**
  * A change of the voters: the machines that are voters no more, and those that became voters. A machine in both lists had lost
@@ -42,6 +40,8 @@ const MOST_CHANGES = 5;
 /** After so many attempts, a change fails. */
 const MOST_ATTEMPTS = 50;
 
+type Absence = Pick<QuorumOptions, 'confirmAbsence' | 'voters'>;
+
 /** Finds, creates and replaces the voters of a registry. */
 export class Electorate {
   readonly #machines: readonly QuorumMachine[];
@@ -59,16 +59,16 @@ export class Electorate {
   /** Machines that fleet.conf lacks, and that have not contradicted the registry. */
   readonly #checked = new Set<string>();
   readonly #isKnown: (head: Head) => boolean;
-  readonly #confirmAbsence: (owned: readonly string[]) => Promise<void>;
+  readonly #absence: Absence;
 
-  /** `isKnown`: this user has read the registry before, so that it counts however few machines show it. `confirmAbsence`: that of the store's options. */
+  /** `isKnown`: this user has read the registry before, so that it counts however few machines show it. `absence`: that of the store's options. */
   constructor(
     machines: readonly QuorumMachine[],
     holders: HeadVoters,
     isKnown: (head: Head) => boolean = () => true,
-    confirmAbsence: (owned: readonly string[]) => Promise<void> = async () => undefined,
+    absence: Absence = {},
   ) {
-    this.#confirmAbsence = confirmAbsence;
+    this.#absence = absence;
     this.#machines = machines;
     this.#holders = holders;
     this.#isKnown = isKnown;
@@ -111,7 +111,7 @@ export class Electorate {
    */
   async #locateTwice(): Promise<Proposer<Head> | undefined> {
     const found = (await this.#locate()) ?? (await this.#locate());
-    if (found === undefined) await this.#confirmAbsence([...this.#owners.keys()]);
+    if (found === undefined) await this.#absence.confirmAbsence?.([...this.#owners.keys()]);
     return found;
   }
 
@@ -170,9 +170,13 @@ export class Electorate {
       return this.#proposer(proposer, agreement.head);
     }
     if (agreement.kind === 'disputed') throw disputedError(agreement.holders);
-    if (invalid.length > 0 || failures.length > 0)
-      throw notFoundError({ invalid, isLeft: left.size > 0 }, names, this.#holders.failures, failures[0]);
-    return undefined;
+    if (invalid.length === 0 && failures.length === 0) return undefined;
+    const traces = { invalid, isLeft: left.size > 0, voters: await this.#votersBefore() };
+    throw notFoundError(traces, names, this.#holders.failures, failures[0]);
+  }
+
+  async #votersBefore(): Promise<readonly string[]> {
+    return (await this.#absence.voters?.([...this.#owners.keys()])) ?? [];
   }
 
   /**

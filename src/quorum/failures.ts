@@ -95,12 +95,24 @@ export function beforeRecoveryError(
   );
 }
 
+const NOWHERE =
+  'Start these machines, because one of them may have it; a new registry is created only while every machine answers. Remove machines that are lost permanently from fleet.conf. To rebuild a lost registry from the units: fleetctl recover';
+const VOTERS_LOST =
+  'Start these machines; units keep running meanwhile. If they are lost permanently, remove them from fleet.conf, run "rm /var/lib/fleet/voters" on the others, and rebuild the registry from the units: fleetctl recover';
+
+/** What is known about a registry that is not found. */
+type Traces = {
+  readonly invalid: readonly string[];
+  readonly isLeft: boolean;
+  readonly voters: readonly string[];
+};
+
 /**
  * No machine that answers has the registry; the files of the `invalid` ones do not count. `isLeft`: one of these is whole, though a copy or
- * set back.
+ * set back. `voters`: machines that had it.
  */
 export function notFoundError(
-  { invalid, isLeft }: { readonly invalid: readonly string[]; readonly isLeft: boolean },
+  { invalid, isLeft, voters }: Traces,
   machines: readonly string[],
   failures: Failures,
   cause: unknown,
@@ -116,14 +128,17 @@ export function notFoundError(
       },
     );
   const silent = machines.filter((machine) => failures.has(machine));
-  const { clauses, hint } = causesOf(silent, failures, 'these do not answer');
+  const lost = voters.filter((machine) => failures.has(machine));
+  const { clauses, hint } =
+    lost.length > 0
+      ? causesOf(lost, failures, 'these machines were its voters and do not answer')
+      : causesOf(silent, failures, 'these do not answer');
+  const advice = lost.length > 0 ? VOTERS_LOST : NOWHERE;
   return new FleetError(
     'registry-no-majority',
     ['Cannot find the registry: no machine that answers has it', ...clauses].join('; '),
     {
-      hint:
-        hint ??
-        'Start these machines, because one of them may have it; a new registry is created only while every machine answers. Remove machines that are lost permanently from fleet.conf. To rebuild a lost registry from the units: fleetctl recover',
+      hint: hint ?? advice,
       cause,
     },
   );

@@ -1,7 +1,6 @@
 import type { Snapshot } from '../store/snapshot.ts';
 import type { Change } from '../store/store.ts';
-import type { ConditionOf } from './choose.ts';
-import type { QuorumMachine } from './electorate.ts';
+import type { ConditionOf, QuorumMachine } from './choose.ts';
 import type { AcceptedRounds } from './progress.ts';
 import type { AskVoter, TextCache } from './voters.ts';
 
@@ -23,6 +22,8 @@ export type QuorumOptions = {
    * or created then.
    */
   readonly confirmAbsence?: (owned: readonly string[]) => Promise<void>;
+  /** The machines that were voters, for the message if they do not answer. It gets those that belong to a cluster. */
+  readonly voters?: (owned: readonly string[]) => Promise<readonly string[]>;
   /** What the registry says about machines that may become voters, from the contents of this register. */
   readonly conditionsIn?: (snapshot: Snapshot) => ConditionOf | Promise<ConditionOf>;
   /** What voters have shown to this user before; what they show now is added. */

@@ -69,12 +69,12 @@ export class QuorumStore implements Store {
   }
 
   #newElectorate(): Electorate {
-    const { machines, machinesIn, confirmAbsence } = this.#options;
+    const { machines, machinesIn } = this.#options;
     const isKnown = (head: Head): boolean =>
       machinesIn === undefined ||
       this.#progress.knows(head) ||
       head.segments.some(({ hash }) => this.#known.has(hash));
-    return new Electorate(machines, this.#holders, isKnown, confirmAbsence);
+    return new Electorate(machines, this.#holders, isKnown, this.#options);
   }
 
   /**

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { refuseOtherVoters } from '../../src/cli/named-voters.ts';
+import { proposedVoters, refuseOtherVoters } from '../../src/cli/named-voters.ts';
 
 const PROPOSED = [
   { name: 'a', address: '10.0.0.1', metadata: {} },
@@ -14,6 +14,14 @@ it('nothing hides a registry if fleet.conf has all voters that machines name, al
   ]);
   expect(() => refuseOtherVoters(voters, PROPOSED)).not.toThrow();
   expect(() => refuseOtherVoters(new Map(), PROPOSED)).not.toThrow();
+});
+
+it('the voters that machines name have the names of fleet.conf', () => {
+  const voters = new Map([
+    ['a', [place('x', '10.0.0.2'), place('y', '10.0.0.3')]],
+    ['b', []],
+  ]);
+  expect(proposedVoters(voters, PROPOSED)).toEqual(['b']);
 });
 
 it('the registry may be on voters that fleet.conf lacks, also if it has some of them', () => {

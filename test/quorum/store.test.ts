@@ -319,6 +319,25 @@ describe('a store on machines', () => {
     await expect(open().commit([put('b')])).rejects.toThrow('Cannot change the registry: these voters');
   });
 
+  it('names the machines that were voters, and says how to continue without them', async () => {
+    const voters = new ModelVoters();
+    await opener(voters)().commit([put('a')]);
+    for (const machine of MACHINES) if (machine !== 'web-3') voters.down.add(machine);
+    voters.disks.delete('web-3');
+    voters.owners.set('web-3', 'c1');
+    const asked: string[] = [];
+    const named = async (owned: readonly string[]) => {
+      asked.push(...owned);
+      return ['web-1', 'web-3'];
+    };
+    await expect(opener(voters, { voters: named })().list('')).rejects.toMatchObject({
+      message:
+        'Cannot find the registry: no machine that answers has it; these machines were its voters and do not answer: web-1',
+      hint: expect.stringMatching(/lost permanently, remove them from fleet\.conf, .* fleetctl recover$/),
+    });
+    expect(asked).toEqual(['web-3']);
+  });
+
   it('finds its voters although all machines that are likelier ones hang', async () => {
     const voters = new ModelVoters();
     const names = ['web-1', 'web-2', 'web-3', 'web-4', 'web-5', 'web-6'];
