@@ -5,6 +5,8 @@ import { hasOneVoter } from '../../src/cli/install/wanted.ts';
 import { sandbox } from '../config/sandbox.ts';
 import { makeDesk, REFUSING } from './desk.ts';
 
+const box = sandbox();
+
 it('lists its commands if none is given', async () => {
   expect(await (await makeDesk(REFUSING)).run(['controller'])).toEqual({
     status: 2,
@@ -14,7 +16,6 @@ it('lists its commands if none is given', async () => {
 });
 
 it('needs three machines that may store a registry on the machines', async () => {
-  const box = sandbox();
   const machine = (n: number, mark = ''): string => `[machine.m${n}]\naddress = 10.0.0.${n}\n${mark}`;
   const isAlone = async (...lines: readonly string[]): Promise<boolean> =>
     hasOneVoter(await box.loadText(['registry = machines', ...lines].join('\n')));
