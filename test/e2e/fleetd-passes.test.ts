@@ -117,7 +117,7 @@ onMachines('a fleetd that runs the passes of fleetctl', () => {
     const { status, stderr } = await operator.fleetctl('stop', 'web@7', '--endpoint', `${socket}.old`);
     expect({ status, stderr: stderr.split('\n')[0] }).toEqual({
       status: 1,
-      stderr: 'Error: Cannot use unix://HERE/fleet.sock.old for this command',
+      stderr: 'Error: Cannot use unix://HERE/fleet.sock.old for this command: there is no such socket',
     });
     expect((await operator.fleetctl('status', 'web@7')).stdout).toContain('active (running)');
   });
