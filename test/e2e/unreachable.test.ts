@@ -232,7 +232,7 @@ onMachines('a cluster in which every machine is unreachable', () => {
     expect(late.stderr).toContain('Error: Cannot place unit "late.service": no machine fits\n');
     for (const name of MACHINES) {
       expect(late.stderr).toMatch(
-        new RegExp(`^  ${name}: it .* answer.*: Cannot reach machine "${name}" `, 'm'),
+        new RegExp(`^  ${name}: the machine .* answer.*: Cannot reach machine "${name}" `, 'm'),
       );
     }
 
