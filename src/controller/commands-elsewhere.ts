@@ -19,6 +19,8 @@ type Seen = { readonly token: Token; since: number; downSince: number | undefine
 export class CommandsElsewhere {
   readonly #own = new Set<Token>();
   #seen: Map<string, Seen> | undefined;
+  /** The last command that was abandoned. */
+  #released: { readonly token: Token; readonly until: number } | undefined;
 
   /** The registry, whose changes count as those of this process. */
   watch(registry: Registry): Registry {
@@ -56,8 +58,9 @@ export class CommandsElsewhere {
     this.#seen = undefined;
   }
 
-  /** The units that were changed after that token are not left to commands any more: the one that has announced its pass is gone, or asks for it. */
-  release(token: Token): void {
+  /** A command that has announced its pass is gone: what it has changed after that token is not left to it, also if it is seen a little later. */
+  release(token: Token, now: number): void {
+    this.#released = { token, until: now + GRACE_MS };
     for (const entry of this.#seen?.values() ?? [])
       if (entry.token > token) entry.since = Number.NEGATIVE_INFINITY;
   }
@@ -71,10 +74,11 @@ export class CommandsElsewhere {
     for (const unit of snapshot.units) {
       const { name, token } = unit;
       const known = before?.get(name);
+      const isNew = before !== undefined && !this.#isReleased(token, now);
       const entry: Seen =
         known?.token === token
           ? known
-          : { token, since: before === undefined ? Number.NEGATIVE_INFINITY : now, downSince: undefined };
+          : { token, since: isNew ? now : Number.NEGATIVE_INFINITY, downSince: undefined };
       seen.set(name, entry);
       if (this.#own.has(token)) continue;
       entry.downSince = isDown(unit, snapshot) ? (entry.downSince ?? now) : undefined;
@@ -84,6 +88,10 @@ export class CommandsElsewhere {
     }
     this.#seen = seen;
     return left;
+  }
+
+  #isReleased(token: Token, now: number): boolean {
+    return this.#released !== undefined && token > this.#released.token && now < this.#released.until;
   }
 }
 

@@ -171,11 +171,11 @@ export class Controller {
       run: (request, emit, signal) => {
         if (!this.#mayRun()) throw new FleetError('endpoint', 'fleetd does not run passes any more');
         const pass = this.#passes.command(request, emit, signal);
-        release();
+        release(false);
         return pass;
       },
       end: () => {
-        release();
+        release(true);
         this.#turns.delete(turn);
       },
     };

@@ -91,14 +91,14 @@ export class Passes {
 
   /**
    * Lets the units that are changed from now on wait, because a command changes them and will ask for a pass. `token` is
-   * that of the registry. The function that is returned ends it.
+   * that of the registry. The function that is returned ends it, because the command asks for its pass, or has abandoned it.
    */
-  hold(token: Token): () => void {
+  hold(token: Token): (isAbandoned: boolean) => void {
     const hold = { token, until: this.#options.ports.clock.now() + HOLD_MS };
     this.#holds.add(hold);
-    return () => {
+    return (isAbandoned) => {
       if (!this.#holds.delete(hold)) return;
-      this.#options.elsewhere.release(token);
+      if (isAbandoned) this.#options.elsewhere.release(token, this.#options.ports.clock.now());
       this.#options.onDone();
     };
   }

@@ -49,8 +49,10 @@ describe('a unit that a command of another process has changed', () => {
     const elsewhere = new CommandsElsewhere();
     elsewhere.unitsOf(at(0, 1));
     expect(left(elsewhere, at(100, 2))).toBe(2_100);
-    elsewhere.release(1);
+    elsewhere.release(1, START + 150);
     expect(left(elsewhere, at(200, 2))).toBeUndefined();
+    expect(left(elsewhere, at(300, 3))).toBeUndefined();
+    expect(left(elsewhere, at(2_200, 4))).toBe(4_200);
   });
 
   it('is not left to it if this process has changed it', async () => {
