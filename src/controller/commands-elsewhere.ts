@@ -58,7 +58,10 @@ export class CommandsElsewhere {
     this.#seen = undefined;
   }
 
-  /** A command that has announced its pass is gone: what it has changed after that token is not left to it, also if it is seen a little later. */
+  /**
+   * A command that has announced its pass is gone: what it has changed after that token is not left to it, also if it is seen a little
+   * later.
+   */
   release(token: Token, now: number): void {
     this.#released = { token, until: now + GRACE_MS };
     for (const entry of this.#seen?.values() ?? [])
@@ -81,9 +84,10 @@ export class CommandsElsewhere {
           : { token, since: isNew ? now : Number.NEGATIVE_INFINITY, downSince: undefined };
       seen.set(name, entry);
       if (this.#own.has(token)) continue;
-      entry.downSince = isDown(unit, snapshot) ? (entry.downSince ?? now) : undefined;
+      // Machines are searched for new decisions only, because this runs before every decision.
       const isStarting = now - entry.since < LONGEST_START_MS;
-      const until = Math.max(entry.since, isStarting ? (entry.downSince ?? 0) : 0) + GRACE_MS;
+      entry.downSince = isStarting && isDown(unit, snapshot) ? (entry.downSince ?? now) : undefined;
+      const until = Math.max(entry.since, entry.downSince ?? 0) + GRACE_MS;
       if (until > now) left.set(name, until);
     }
     this.#seen = seen;

@@ -80,8 +80,30 @@ function groupOf(unit: DesiredUnit): string | undefined {
   return template === undefined ? unit.name : `${template.text} ${unit.digest}`;
 }
 
-/** Finds, for a unit, itself and the launched instances that get their text together with it. */
+/**
+ * Finds, for a unit, itself and the launched instances that get their text together with it. Nothing is searched before the first
+ * instance, because most snapshots ask for none.
+ */
 export function groupsIn(units: Iterable<DesiredUnit>): (unit: DesiredUnit) => readonly DesiredUnit[] {
+  let byTemplate: ReadonlyMap<string, readonly DesiredUnit[]> | undefined;
+  const groups = new Map<string, readonly DesiredUnit[]>();
+  return (unit) => {
+    const key = groupOf(unit);
+    if (key === undefined || key === unit.name) return [unit];
+    const known = groups.get(key);
+    if (known !== undefined) return known;
+    byTemplate ??= instancesIn(units);
+    const instances = byTemplate.get(templateOf(parseUnitName(unit.name))?.text ?? '') ?? [];
+    const group = instances.filter(
+      (other) => groupOf(other) === key || differOnlyInFolderOptions(unit.text, other.text),
+    );
+    groups.set(key, group);
+    return group;
+  };
+}
+
+/** The instances of each template that have its text. */
+function instancesIn(units: Iterable<DesiredUnit>): ReadonlyMap<string, readonly DesiredUnit[]> {
   const byTemplate = new Map<string, DesiredUnit[]>();
   for (const unit of units) {
     const template = templateOf(parseUnitName(unit.name))?.text;
@@ -90,19 +112,7 @@ export function groupsIn(units: Iterable<DesiredUnit>): (unit: DesiredUnit) => r
     byTemplate.set(template, instances);
     instances.push(unit);
   }
-  const groups = new Map<string, readonly DesiredUnit[]>();
-  return (unit) => {
-    const key = groupOf(unit);
-    if (key === undefined || key === unit.name) return [unit];
-    const known = groups.get(key);
-    if (known !== undefined) return known;
-    const instances = byTemplate.get(templateOf(parseUnitName(unit.name))?.text ?? '') ?? [];
-    const group = instances.filter(
-      (other) => groupOf(other) === key || differOnlyInFolderOptions(unit.text, other.text),
-    );
-    groups.set(key, group);
-    return group;
-  };
+  return byTemplate;
 }
 
 function rolloutOf(

@@ -31,6 +31,15 @@ describe('a unit that a command of another process has changed', () => {
     expect(left(elsewhere, at(11_000, 2, 'failed'))).toBeUndefined();
   });
 
+  it('is searched on no machine when the decision is old', () => {
+    const elsewhere = new CommandsElsewhere();
+    elsewhere.unitsOf(at(0, 1, 'running'));
+    const unseen = Object.defineProperty(at(100, 1, 'running'), 'machines', {
+      get: () => expect.fail('a machine is searched'),
+    });
+    expect(left(elsewhere, unseen)).toBeUndefined();
+  });
+
   it('is not left to it when the start was long ago', () => {
     const elsewhere = new CommandsElsewhere();
     elsewhere.unitsOf(at(0, 1, 'running'));
