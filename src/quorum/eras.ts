@@ -4,6 +4,9 @@ import { eraOf, isFormer } from './membership.ts';
 /** A machine with a registry from before a recovery, which may have changes that the present one lacks. */
 export type FormerRegistry = { readonly machine: string; readonly revision: number };
 
+/** How many eras of a machine are remembered: one that makes them up must not fill the memory. */
+const MOST_ERAS = 8;
+
 /** The eras of registries that machines have shown to this process, also in copies. */
 export class Eras {
   /** Cluster → the head with the latest epoch. */
@@ -12,7 +15,11 @@ export class Eras {
   readonly #shown = new Map<string, { readonly machine: string; readonly head: Head }>();
 
   note(machine: string, head: Head): void {
-    this.#shown.set(`${machine} ${eraOf(head.membership)}`, { machine, head });
+    const key = `${machine} ${eraOf(head.membership)}`;
+    this.#shown.delete(key);
+    this.#shown.set(key, { machine, head });
+    const [oldest, ...others] = [...this.#shown].filter(([, shown]) => shown.machine === machine);
+    if (oldest !== undefined && others.length >= MOST_ERAS) this.#shown.delete(oldest[0]);
     if (head.membership.epoch > (this.latestOf(head.cluster)?.membership.epoch ?? 0))
       this.#latest.set(head.cluster, head);
   }
