@@ -15,7 +15,8 @@ const LOST_TTLS = 10;
 
 /**
  * Replaces voters that are drained, distrusted, lost, removed or without their state, and renames those whose machine has another name.
- * Reports replacements, and former registries that were seen, and logs both in the registry. Resolves with whether voters were replaced. Nothing is asked if no voter has to be replaced. An error is left for the next time, because a majority remains. `leaving` is a machine
+ * Reports replacements, and former registries that were seen, and logs both in the registry. Resolves with whether voters were replaced.
+ * Nothing is asked if no voter has to be replaced. An error is left for the next time, because a majority remains. `leaving` is a machine
  * that will be removed.
  */
 export async function tendVoters(
