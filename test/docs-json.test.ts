@@ -24,7 +24,7 @@ import { historyJson, MACHINES, UNIT_FILES, UNITS } from '../src/output/listings
 import { passJson } from '../src/output/pass.ts';
 import { recoverJson } from '../src/output/recover.ts';
 import { requestJson, restartJson, rollbackJson } from '../src/output/request-json.ts';
-import { planJson } from '../src/output/sets/json.ts';
+import { planJson } from '../src/output/sets/plan.ts';
 import { statusJson } from '../src/output/status.ts';
 import { verificationJson } from '../src/output/verification.ts';
 import { createRegistry } from '../src/registry/registry.ts';

@@ -3,7 +3,6 @@ import { type DesiredUnit, type MachineView, observedOn } from '../cluster/snaps
 import { isForeign, isRunning } from '../cluster/unit-state.ts';
 import type { Machine } from '../machine/machine.ts';
 import { selectMachine } from '../machine/selector.ts';
-import { observe } from '../reconcile/observe.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { reconcile } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
@@ -11,10 +10,11 @@ import type { Become } from '../ssh/become.ts';
 import { quote } from '../ssh/shell.ts';
 import { unitFileQuery } from '../systemd/queries.ts';
 import { templateOf, type UnitName } from '../unit/unit-name.ts';
+import { draftOf } from './draft.ts';
 import { type LocalUnit, unitNameOf } from './local-file.ts';
+import { withObservations } from './observe-cluster.ts';
 import { overrule, requestedBy } from './overruled.ts';
 import { refuseTemplate } from './set-target-state.ts';
-import { draftOf } from './submit.ts';
 import { type RequestResult, requestResult } from './unit-result.ts';
 
 /** A unit, and a machine that has it already: by its name, its address or the beginning of its id. */
@@ -37,9 +37,10 @@ export async function adopt(ports: Ports, { unit: argument, machine }: AdoptRequ
   const target = observed !== undefined && isRunning(observed.state) ? 'launched' : 'loaded';
   const known = await ports.registry.update((current) => {
     refuseKnown(name, current);
-    const draft = draftOf(current, [localUnit(name, file, current)], false, () => target);
+    const locals = [localUnit(name, file, current)];
+    const draft = draftOf(current, { locals, replace: false, aim: () => target });
     for (const { error } of draft.problems) throw error;
-    stored = draft.changes(current).map((unit) => ({ ...unit, machine: view.id }));
+    stored = draft.changes().map((unit) => ({ ...unit, machine: view.id }));
     if (stored.some(({ placement }) => placement.global))
       throw cannot(name, 'it is global', 'Start it instead');
     return stored.map((unit) => ({ kind: 'put-unit', unit }));
@@ -77,40 +78,38 @@ function localUnit(
 }
 
 /** The file that the unit on the machine runs from, which must be one of the administrator, or of its template. */
-async function readUnitFile(
-  ports: Ports,
-  registry: RegistryView,
-  name: UnitName,
-  machine: string,
-): Promise<Found> {
-  const { views, sessions } = await observe(ports, registry, { names: [name.text], digests: true });
-  try {
+function readUnitFile(ports: Ports, registry: RegistryView, name: UnitName, machine: string): Promise<Found> {
+  const request = { names: [name.text], digests: true };
+  return withObservations(ports, registry, request, async ({ views, sessions }) => {
     const view = selectMachine(machine, views);
-    const { unreachable } = view;
-    if (unreachable !== undefined) throw cannot(name, unreachable.message, unreachable.hint);
-    const observed = observedOn(view, name.text);
-    const where = `machine "${view.machine.name}"`;
-    if (observed === undefined || observed.state.load === 'not-found')
-      throw new FleetError('unit-not-found', `Cannot adopt unit "${name.text}": ${where} does not have it`, {
-        hint: `Units there: fleetctl ssh ${view.machine.name} systemctl list-units`,
-      });
-    if (!isForeign(observed))
-      throw cannot(name, `fleet has installed it on ${where}`, 'Run "fleetctl recover", or destroy it');
+    const fragment = fragmentOf(view, name);
     const session = sessions.get(view.machine.name);
     const template = templateOf(name);
     const own = await session?.ask(unitFileQuery(name.text));
     const file = own ?? (template && (await session?.ask(unitFileQuery(template.text))));
-    const path = observed.state.fragment;
-    if (file === undefined || file.path !== path)
-      throw cannot(
-        name,
-        `its file on ${where} is ${path === '' ? 'missing' : `"${path}"`}, not a regular file of the administrator`,
-        path === '' ? undefined : copyHint(path, name, view.machine, session?.become),
-      );
-    return { view, file: { ...file, isOfTemplate: own === undefined } };
-  } finally {
-    for (const session of sessions.values()) session.close();
-  }
+    if (file !== undefined && file.path === fragment)
+      return { view, file: { ...file, isOfTemplate: own === undefined } };
+    const what = fragment === '' ? 'missing' : `"${fragment}"`;
+    throw cannot(
+      name,
+      `its file on machine "${view.machine.name}" is ${what}, not a regular file of the administrator`,
+      fragment === '' ? undefined : copyHint(fragment, name, view.machine, session?.become),
+    );
+  });
+}
+
+/** The path of the file of a unit that fleet has not installed. */
+function fragmentOf(view: MachineView, name: UnitName): string {
+  const { unreachable } = view;
+  if (unreachable !== undefined) throw cannot(name, unreachable.message, unreachable.hint);
+  const observed = observedOn(view, name.text);
+  const where = `machine "${view.machine.name}"`;
+  if (observed === undefined || observed.state.load === 'not-found')
+    throw new FleetError('unit-not-found', `Cannot adopt unit "${name.text}": ${where} does not have it`, {
+      hint: `Units there: fleetctl ssh ${view.machine.name} systemctl list-units`,
+    });
+  if (isForeign(observed)) return observed.state.fragment;
+  throw cannot(name, `fleet has installed it on ${where}`, 'Run "fleetctl recover", or destroy it');
 }
 
 /** systemd reads the copy after a reload only. Both need root's rights, which `become` gives. */

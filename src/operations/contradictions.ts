@@ -2,12 +2,29 @@ import { FleetError } from '../base/errors.ts';
 import { stopTies, type Tie, tieText, upholdTies } from '../cluster/dependencies.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { RegistryView } from '../registry/view.ts';
+import { type Selection, selectUnits } from './select-units.ts';
 import type { UnitProblem } from './unit-result.ts';
 
 type LoweringVerb = 'stop' | 'unload' | 'destroy';
 
 /** A unit that stays loaded or launched, and the reason why another one cannot be lowered without it. */
 type Obstacle = { readonly unit: string; readonly why: string };
+
+/** The units of the registry that arguments name; those that cannot be lowered alone are problems instead. */
+export function selectToLower(
+  arguments_: readonly string[],
+  verb: LoweringVerb,
+  view: RegistryView,
+): Selection {
+  const { units, problems, templates } = selectUnits(arguments_, view);
+  const contradictions = contradictionsOf(units, verb, view);
+  const refused = new Set(contradictions.map(({ unit }) => unit));
+  return {
+    units: units.filter(({ name }) => !refused.has(name)),
+    problems: [...problems, ...contradictions],
+    templates,
+  };
+}
 
 /**
  * The units that cannot be lowered alone, because a launched unit on the same machine would stop with them or start them

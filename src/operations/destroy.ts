@@ -1,8 +1,7 @@
 import type { Ports } from '../reconcile/ports.ts';
 import { reconcile } from '../reconcile/reconcile.ts';
-import { contradictionsOf } from './contradictions.ts';
-import { type Requested, withOverruled } from './overruled.ts';
-import { selectUnits } from './select-units.ts';
+import { selectToLower } from './contradictions.ts';
+import { overruleAndDelete, requestedTarget } from './overruled.ts';
 import { type RequestResult, requestResult, type UnitProblem } from './unit-result.ts';
 
 /**
@@ -14,27 +13,14 @@ export async function destroy(ports: Ports, arguments_: readonly string[]): Prom
   let kept: readonly string[] = [];
   let scope: ReadonlySet<string> = new Set();
   const known = await ports.registry.update((view) => {
-    const selected = selectUnits(arguments_, view);
-    const contradictions = contradictionsOf(selected.units, 'destroy', view);
-    const refused = new Set(contradictions.map(({ unit }) => unit));
-    const units = selected.units.filter(({ name }) => !refused.has(name));
-    problems = [...selected.problems, ...contradictions];
-    kept = selected.units.length === 0 ? [] : selected.templates;
-    scope = new Set(units.map(({ name }) => name));
-    return units
+    const selected = selectToLower(arguments_, 'destroy', view);
+    ({ problems, templates: kept } = selected);
+    scope = new Set(selected.units.map(({ name }) => name));
+    return selected.units
       .filter(({ target }) => target !== 'inactive')
       .map((unit) => ({ kind: 'put-unit', unit: { ...unit, target: 'inactive' } }) as const);
   });
   if (scope.size === 0) return requestResult(undefined, problems);
-  const taken = requestResult(await reconcile(ports, scope, { known }), problems);
-  const requested = [...scope].map((unit): Requested => ({ unit, targets: ['inactive'], text: undefined }));
-  let request = taken;
-  await ports.registry.update((current) => {
-    // Another command may have started it again: then it is not deleted.
-    request = withOverruled(requested, taken, current, ports.clock.now());
-    return request.results
-      .filter(({ unit, failures }) => scope.has(unit) && failures.length === 0 && current.units.has(unit))
-      .map(({ unit }) => ({ kind: 'delete-unit', name: unit }) as const);
-  });
-  return { ...request, kept };
+  const result = requestResult(await reconcile(ports, scope, { known }), problems);
+  return { ...(await overruleAndDelete(ports, requestedTarget(scope, 'inactive'), result, scope)), kept };
 }

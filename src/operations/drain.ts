@@ -1,8 +1,7 @@
-import { compareText } from '../base/text.ts';
 import type { Reason } from '../cluster/reason.ts';
-import type { ClusterSnapshot, Cordon, DesiredUnit } from '../cluster/snapshot.ts';
+import type { ClusterSnapshot, Cordon } from '../cluster/snapshot.ts';
 import { isUp } from '../cluster/unit-state.ts';
-import { formatMachineId, type Machine, type MachineId } from '../machine/machine.ts';
+import { formatMachineId, type MachineId } from '../machine/machine.ts';
 import type { ReconcileReport } from '../reconcile/pass.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { reconcile } from '../reconcile/reconcile.ts';
@@ -10,6 +9,7 @@ import { UNKNOWN_MACHINE } from '../registry/edit.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { findMachine } from './find-machine.ts';
 import { type HeldUnit, heldUnits, type MachineRef, machineRef } from './listing.ts';
+import { assignedTo } from './machine-membership.ts';
 import { refuseNeededVoter, releaseVoter } from './release-voter.ts';
 import { type RequestResult, requestResult } from './unit-result.ts';
 
@@ -49,7 +49,7 @@ export async function drain(ports: Ports, request: DrainRequest): Promise<DrainR
       ? undefined
       : reconcile(ports, new Set(units), { drain: machine.name, ...(maxParallel && { maxParallel }) });
   const globals = request.globals ? await pass(globalUnits(first)) : undefined;
-  const standard = await pass(unitsOn(machine, first), request.maxParallel);
+  const standard = await pass(assignedTo(machine.name, first), request.maxParallel);
   const results = [globals, standard].map((report) => requestResult(report && withoutKept(report), []));
   const moves = [globals, standard].flatMap((report, index) => {
     const result = results[index];
@@ -64,19 +64,8 @@ export async function drain(ports: Ports, request: DrainRequest): Promise<DrainR
     held: (standard === undefined ? [] : heldUnits(standard.snapshot)).filter(({ unit }) =>
       moves.some((move) => move.unit === unit),
     ),
-    left: unitsOn(machine, view),
+    left: assignedTo(machine.name, view),
   };
-}
-
-/** The standard units that are assigned to a machine, by name; an inactive one stays assigned until it is removed. */
-function unitsOn({ name }: Machine, view: RegistryView): readonly string[] {
-  const id = view.machines.get(name)?.id;
-  const isThere = ({ machine, placement }: DesiredUnit): boolean =>
-    id !== undefined && machine === id && !placement.global;
-  return [...view.units.values()]
-    .filter(isThere)
-    .map(({ name: unit }) => unit)
-    .toSorted(compareText);
 }
 
 function globalUnits(view: RegistryView): readonly string[] {

@@ -13,6 +13,7 @@ import { asProposed, clusterMachines } from '../registry/inventory.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { unitNameOf } from './local-file.ts';
 import { observeCluster } from './observe-cluster.ts';
+import { noSuchUnit } from './select-units.ts';
 
 /** A reference to a machine: by its name, address or id, by a unit on it, or by a word that may be either. */
 export type MachineQuestion = { readonly kind: 'machine' | 'unit' | 'either'; readonly text: string };
@@ -25,7 +26,10 @@ export type MachineQuestion = { readonly kind: 'machine' | 'unit' | 'either'; re
 export async function findMachine(ports: Ports, { kind, text }: MachineQuestion): Promise<Machine> {
   const registry = await ports.registry.load();
   const unit = kind === 'machine' ? undefined : unitCalled(text, registry, kind);
-  if (kind === 'unit') return machineOf(ports, unit ?? missingUnit(text), registry);
+  if (kind === 'unit') {
+    if (unit === undefined) throw noSuchUnit(text).error;
+    return machineOf(ports, unit, registry);
+  }
   const known = identified(ports, registry);
   const found = matchMachines(text, known);
   if (unit !== undefined && found.length > 0) throw bothKinds(text, found, unit);
@@ -34,6 +38,15 @@ export async function findMachine(ports: Ports, { kind, text }: MachineQuestion)
   const machines = found.length === 0 && isIdPrefix(text) ? (await observeCluster(ports)).machines : known;
   if (kind === 'either' && matchMachines(text, machines).length === 0) throw neitherKind(text);
   return selectMachine(text, machines).machine;
+}
+
+/** The machine of that name. Throws FleetError `machine-not-found`. */
+export function machineNamed(name: string, machines: readonly Machine[]): Machine {
+  const machine = machines.find((each) => each.name === name);
+  if (machine !== undefined) return machine;
+  throw new FleetError('machine-not-found', `No such machine: "${name}"`, {
+    hint: 'Machines: fleetctl list-machines',
+  });
 }
 
 /**
@@ -115,12 +128,6 @@ function bothKinds(text: string, machines: readonly IdentifiedMachine[], unit: D
 function neitherKind(text: string): FleetError {
   return new FleetError('machine-not-found', `No such machine or unit: "${text}"`, {
     hint: 'Machines: fleetctl list-machines --fields machine,name,ip; units: fleetctl list-unit-files',
-  });
-}
-
-function missingUnit(text: string): never {
-  throw new FleetError('unit-not-found', `No such unit: "${unitNameOf(text).text}"`, {
-    hint: 'Units in the registry: fleetctl list-unit-files',
   });
 }
 

@@ -12,7 +12,7 @@ import {
   type PlacedEntry,
   untilEnd,
 } from './journal-entries.ts';
-import { machineRef, type UnreachableMachine } from './listing.ts';
+import { lostMachine, machineRef, type UnreachableMachine } from './listing.ts';
 import { byMachine, type PlacesRequest, withPlaces } from './unit-places.ts';
 import type { UnitProblem } from './unit-result.ts';
 
@@ -109,8 +109,7 @@ async function readOnce(
     if (!isFleetError(error)) throw error;
     if (error.code === 'remote-script' || error.code === 'bad-answer' || error.code.startsWith('become-'))
       return { entries, failure: error };
-    const { message, hint } = error;
-    return { entries, unreachable: { machine: source.ref, message, hint, silentMs: 0 } };
+    return { entries, unreachable: lostMachine(source.ref, error) };
   }
 }
 

@@ -1,3 +1,4 @@
+import type { FleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
 import { timeLeft } from '../cluster/confirmation.ts';
 import { isFirstText } from '../cluster/held.ts';
@@ -112,6 +113,11 @@ export function unreachableMachines(snapshot: ClusterSnapshot): readonly Unreach
     const { message, hint, since } = view.unreachable;
     return [{ machine: machineRef(view), message, hint, silentMs: Math.max(0, snapshot.now - since) }];
   });
+}
+
+/** A machine that answered, and could not be asked any further. */
+export function lostMachine(machine: MachineRef, { message, hint }: FleetError): UnreachableMachine {
+  return { machine, message, hint, silentMs: 0 };
 }
 
 /** The identification of a machine in output. */

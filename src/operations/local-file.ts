@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { causeText, FleetError } from '../base/errors.ts';
-import { isGlob } from '../base/glob.ts';
+import { globMatcher, isGlob } from '../base/glob.ts';
 import { readTrusted, UnusableFile } from '../base/trusted-file.ts';
 import {
   foreignType,
@@ -33,6 +33,19 @@ export function unitNameOf(argument: string): UnitName {
 /** The glob in an argument, without its folder; undefined for a name. */
 export function globOf(argument: string): string | undefined {
   return !argument.endsWith('/') && isGlob(basename(argument)) ? basename(argument) : undefined;
+}
+
+/** The unit name in an argument; undefined for a glob. Throws FleetError `unit-name`. */
+export function namedUnitOf(argument: string): UnitName | undefined {
+  return globOf(argument) === undefined ? unitNameOf(argument) : undefined;
+}
+
+/** Whether an argument names a unit; a glob `web@*` also matches `web@*.service`. Throws FleetError `unit-name`. */
+export function unitMatcher(argument: string): (unit: string) => boolean {
+  const named = namedUnitOf(argument);
+  if (named !== undefined) return (unit) => unit === named.text;
+  const [exact, service] = [globMatcher(basename(argument)), globMatcher(`${basename(argument)}.service`)];
+  return (unit) => exact(unit) || service(unit);
 }
 
 /** The last part of a path. A folder (`units/`) is returned whole, so that it is rejected as a unit name. */

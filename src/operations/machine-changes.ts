@@ -5,6 +5,7 @@ import type { Ports } from '../reconcile/ports.ts';
 import { type Edit, type KnownMachine, UNKNOWN_MACHINE } from '../registry/edit.ts';
 import { clusterMachines, type InventoryDifference, inventoryDifferences } from '../registry/inventory.ts';
 import type { RegistryView } from '../registry/view.ts';
+import { machineNamed } from './find-machine.ts';
 
 /** What the registry has about a machine for all operators. */
 export type MachinePlace = Pick<Machine, 'address' | 'metadata'>;
@@ -34,11 +35,7 @@ function changedMetadata(metadata: Metadata, change: MetadataChange): Metadata {
 
 /** A machine of the cluster. Throws FleetError `machine-not-found`. */
 export function clusterMachine({ machines }: InventoryPorts, view: RegistryView, name: string): Machine {
-  const machine = clusterMachines(view, machines).find((each) => each.name === name);
-  if (machine !== undefined) return machine;
-  throw new FleetError('machine-not-found', `No such machine: "${name}"`, {
-    hint: 'Machines: fleetctl list-machines',
-  });
+  return machineNamed(name, clusterMachines(view, machines));
 }
 
 /**
@@ -152,11 +149,11 @@ function appliedEdit(view: RegistryView, applied: AppliedMachine): Edit | undefi
   const known = view.machines.get(applied.name) ?? UNKNOWN_MACHINE;
   if (applied.kind === 'added') return put(applied.name, { ...known, ...applied.place });
   const { name, address, metadata } = applied;
-  const place = {
+  return put(name, {
+    ...known,
     address: address?.proposed ?? known.address,
     metadata: metadata?.proposed ?? known.metadata,
-  };
-  return put(name, { ...known, ...place });
+  });
 }
 
 function put(name: string, known: KnownMachine): Edit {

@@ -9,6 +9,7 @@ import { asProposed, clusterMachines } from '../registry/inventory.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { observeQuery } from '../systemd/observation.ts';
+import { machineNamed } from './find-machine.ts';
 
 /** The new data of the registry about a machine; `before` is its old id for that name, if it differs. */
 export type Accepted = {
@@ -69,15 +70,12 @@ export async function distrustMachine(
   name: string,
 ): Promise<readonly string[]> {
   const view = await registry.update((current) => {
-    namedMachine(clusterMachines(current, machines), name);
+    machineNamed(name, clusterMachines(current, machines));
     refuseEmpty(current);
     const known = current.machines.get(name) ?? UNKNOWN_MACHINE;
     return known.distrusted ? [] : [{ kind: 'put-machine', name, known: { ...known, distrusted: true } }];
   });
-  const id = view.machines.get(name)?.id;
-  return [...view.units.values()]
-    .filter(({ machine }) => machine === id && id !== undefined)
-    .map((unit) => unit.name);
+  return assignedTo(name, view);
 }
 
 /** Whether `other` can be the old name of `machine`: no fleet.conf that is known here has both, and its address is the same. */
@@ -89,15 +87,7 @@ function mayBeRenamed({ machines }: Ports, view: RegistryView, other: string, ma
 
 /** Also a machine of fleet.conf that has the address of another one, because it may be that one with a new name. */
 async function machineToAccept({ machines, registry }: Ports, name: string): Promise<Machine> {
-  return namedMachine([...clusterMachines(await registry.load(), machines), ...asProposed(machines)], name);
-}
-
-function namedMachine(machines: readonly Machine[], name: string): Machine {
-  const machine = machines.find((each) => each.name === name);
-  if (machine !== undefined) return machine;
-  throw new FleetError('machine-not-found', `No such machine: "${name}"`, {
-    hint: 'See fleetctl list-machines',
-  });
+  return machineNamed(name, [...clusterMachines(await registry.load(), machines), ...asProposed(machines)]);
 }
 
 /** Throws FleetError `usage` for an empty registry, which stays empty: it may be a lost one that will be recovered. */
@@ -143,7 +133,8 @@ export async function forgetMachine(registry: Registry, name: string): Promise<r
   return units;
 }
 
-function assignedTo(name: string, { machines, units }: RegistryView): readonly string[] {
+/** The units that are assigned to a machine, by name; an inactive one stays assigned until it is removed. */
+export function assignedTo(name: string, { machines, units }: RegistryView): readonly string[] {
   const id = machines.get(name)?.id;
   if (id === undefined) return [];
   return [...units.values()].filter(({ machine }) => machine === id).map((unit) => unit.name);

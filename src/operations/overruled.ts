@@ -28,6 +28,11 @@ export function requestedBy(
   }));
 }
 
+/** Requests that set one target state, whatever the texts are. */
+export function requestedTarget(units: Iterable<string>, target: TargetState): readonly Requested[] {
+  return [...units].map((unit) => ({ unit, targets: [target], text: undefined }));
+}
+
 /**
  * The result of a request after its pass. A unit that another command has changed in the registry in the meantime becomes a
  * problem. The registry after the pass is read unless `settled` is given; if it cannot be read any more, that is an additional
@@ -50,8 +55,28 @@ export async function overrule<Result extends RequestResult>(
   }
 }
 
-/** The pure part of {@link overrule}; `now` is epoch ms. */
-export function withOverruled<Result extends RequestResult>(
+/**
+ * {@link overrule} after a pass that has removed units from their machines: those in `removed` are deleted from the registry too,
+ * unless another command wants them again.
+ */
+export async function overruleAndDelete(
+  { registry, clock }: Pick<Ports, 'registry' | 'clock'>,
+  requested: readonly Requested[],
+  result: RequestResult,
+  removed: ReadonlySet<string>,
+): Promise<RequestResult> {
+  let request = result;
+  await registry.update((view) => {
+    request = withOverruled(requested, result, view, clock.now());
+    return request.results
+      .filter(({ unit, failures }) => removed.has(unit) && failures.length === 0 && view.units.has(unit))
+      .map(({ unit }) => ({ kind: 'delete-unit', name: unit }));
+  });
+  return request;
+}
+
+/** The result of a request, with `view` as the registry after it; `now` is epoch ms. */
+function withOverruled<Result extends RequestResult>(
   requested: readonly Requested[],
   result: Result,
   view: RegistryView,

@@ -1,3 +1,4 @@
+import { groupBy } from '../base/group-by.ts';
 import {
   type ClusterSnapshot,
   type MachineView,
@@ -100,15 +101,13 @@ function strandedUnits(results: readonly UnitResult[], snapshot: ClusterSnapshot
         failures.some(({ machine }) => machine.name === view.machine.name),
     );
     const isUp = view.unreachable !== undefined && !mayBeDown(view.unreachable);
-    const groups = new Map<string, { readonly wait: Stranded['wait']; readonly units: string[] }>();
-    for (const result of here) {
-      const wait = waitOf(result);
-      const key = JSON.stringify([wait]);
-      const group = groups.get(key) ?? { wait, units: [] };
-      groups.set(key, group);
-      group.units.push(result.unit);
-    }
-    return [...groups.values()].map((group) => ({ machine: machineRef(view), isUp, ...group }));
+    const groups = groupBy(here, (result) => JSON.stringify([waitOf(result)]));
+    return [...groups.values()].map((group) => ({
+      machine: machineRef(view),
+      isUp,
+      units: group.map(({ unit }) => unit),
+      wait: waitOf(group[0]),
+    }));
   });
 }
 

@@ -1,6 +1,5 @@
 import { type DesiredUnit, type MachineView, TOKEN_MARGIN } from '../cluster/snapshot.ts';
 import { voterCount } from '../quorum/choose.ts';
-import { observe } from '../reconcile/observe.ts';
 import { aheadOf, revisionAt } from '../reconcile/outdated.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { snapshotOf } from '../reconcile/snapshot.ts';
@@ -9,6 +8,7 @@ import type { StoredUnit } from '../registry/edit.ts';
 import { currentName } from '../registry/inventory.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
+import { viewsOf } from './observe-cluster.ts';
 import { recoverUnits } from './recovered-units.ts';
 
 /** A registry that has lost the majority of its voters, as the rest of them has it. */
@@ -45,9 +45,7 @@ export async function findLostMajority(ports: Ports): Promise<LostMajority | und
   const view = await registry.load();
   const present = (names: readonly string[]): readonly string[] =>
     names.map((name) => currentName(name, view));
-  const request = { names: [], digests: false, token: true, backup: true };
-  const { views, sessions } = await observe(ports, view, request);
-  for (const session of sessions.values()) session.close();
+  const views = await viewsOf(ports, view, { names: [], digests: false, token: true, backup: true });
   const tokens = aheadOf(view, views);
   const own = views.filter(({ observation }) => observation?.cluster === view.clusterId);
   const ahead = own.flatMap(({ machine: { name: machine }, observation }) => {
@@ -68,7 +66,7 @@ export async function findLostMajority(ports: Ports): Promise<LostMajority | und
       own.filter(({ machine }) => tokens.has(machine.name)),
     ),
     revision: view.revision,
-    at: lastEventOf(view),
+    at: view.events.at(-1)?.at,
     holders,
     missing: present(remains.missing),
     outdated: present(remains.outdated),
@@ -120,8 +118,4 @@ function undoneIn(view: RegistryView, machines: readonly MachineView[]): readonl
       return record.token > view.token && isOther;
     });
   return view.allUnits.filter(isUndone).map(({ name }) => name);
-}
-
-function lastEventOf({ events }: RegistryView): number | undefined {
-  return events.at(-1)?.at;
 }

@@ -1,8 +1,6 @@
 import { FleetError } from '../base/errors.ts';
-import { globMatcher, matchesGlob } from '../base/glob.ts';
 import { MAX_LEAD, type MachineView } from '../cluster/snapshot.ts';
-import type { Machine } from '../machine/machine.ts';
-import { machineEdits, observe } from '../reconcile/observe.ts';
+import { machineEdits } from '../reconcile/observe.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { snapshotOf } from '../reconcile/snapshot.ts';
 import { unusable } from '../reconcile/trust.ts';
@@ -13,8 +11,10 @@ import type { RegistryView } from '../registry/view.ts';
 import { parsePlacement } from '../unit/placement.ts';
 import { hashUnitFile, parseUnitFile } from '../unit/unit-file.ts';
 import { parseUnitName } from '../unit/unit-name.ts';
+import { machineNamed } from './find-machine.ts';
 import { type UnreachableMachine, unreachableMachines } from './listing.ts';
-import { globOf, unitNameOf } from './local-file.ts';
+import { unitMatcher } from './local-file.ts';
+import { viewsOf } from './observe-cluster.ts';
 import { type RecoveredUnits, recoverUnits } from './recovered-units.ts';
 
 /** The decisions of an operator. */
@@ -49,27 +49,19 @@ export type RecoverResult =
  */
 export async function recover(ports: Ports, wanted: RecoverRequest): Promise<RecoverResult> {
   const registry = await ports.registry.load();
-  refuseUnknown(wanted.trust, clusterMachines(registry, ports.machines));
+  for (const name of wanted.trust) machineNamed(name, clusterMachines(registry, ports.machines));
   if (registry.clusterId !== undefined && Object.values(wanted).some(({ length }) => length > 0))
     return decide(ports.registry, wanted);
   refuseExisting(registry);
-  const request = { names: [], digests: false, backup: true };
-  const { views: answers, sessions } = await observe(ports, registry, request);
-  for (const session of sessions.values()) session.close();
+  const answers = await viewsOf(ports, registry, { names: [], digests: false, backup: true });
   const views = withoutOutlier(answers, ports.clock.now());
-  if (views.some(({ unreachable }) => unreachable !== undefined)) {
-    const unreachable = views.filter(({ unreachable }) => unreachable !== undefined);
-    return {
-      kind: 'unreachable',
-      unreachable: unreachableMachines(snapshotOf(ports, registry, unreachable)),
-    };
-  }
+  const silent = views.filter(({ unreachable }) => unreachable !== undefined);
+  if (silent.length > 0)
+    return { kind: 'unreachable', unreachable: unreachableMachines(snapshotOf(ports, registry, silent)) };
   const clusterId = clusterOf(views);
   const recovered = recoverUnits(views, acceptance(wanted));
-  refuseUnmatched(
-    wanted.accept,
-    recovered.units.map(({ stored }) => stored.name),
-  );
+  const names = recovered.units.map(({ stored }) => stored.name);
+  refuseUnmatched(wanted.accept, names);
   await ports.registry.update((view) => {
     refuseExisting(view);
     return [
@@ -153,29 +145,15 @@ async function decide(registry: Registry, request: RecoverRequest): Promise<Reco
 }
 
 function acceptance({ accept, trust }: RecoverRequest): (unit: string, machine: string) => boolean {
-  const matchers = accept.map(matcherOf);
+  const matchers = accept.map(unitMatcher);
   return (unit, machine) => trust.includes(machine) || matchers.some((matches) => matches(unit));
 }
 
-function matcherOf(argument: string): (unit: string) => boolean {
-  const glob = globOf(argument);
-  if (glob === undefined) return globMatcher(unitNameOf(argument).text);
-  return (unit) => matchesGlob(glob, unit) || matchesGlob(`${glob}.service`, unit);
-}
-
 function refuseUnmatched(arguments_: readonly string[], units: readonly string[]): void {
-  const unmatched = arguments_.find((argument) => !units.some(matcherOf(argument)));
+  const unmatched = arguments_.find((argument) => !units.some(unitMatcher(argument)));
   if (unmatched === undefined) return;
   throw new FleetError('unit-not-found', `No unconfirmed unit matches "${unmatched}"`, {
     hint: 'Units on machines: fleetctl recover --dry-run; unconfirmed units of the registry: fleetctl list-unit-files',
-  });
-}
-
-function refuseUnknown(names: readonly string[], machines: readonly Machine[]): void {
-  const unknown = names.find((name) => !machines.some((machine) => machine.name === name));
-  if (unknown === undefined) return;
-  throw new FleetError('machine-not-found', `No such machine: "${unknown}"`, {
-    hint: 'See fleetctl list-machines',
   });
 }
 

@@ -1,4 +1,5 @@
 import { isFleetError } from '../base/errors.ts';
+import { groupBy } from '../base/group-by.ts';
 import { sha256 } from '../base/hash.ts';
 import { compareText } from '../base/text.ts';
 import type { MachineView } from '../cluster/snapshot.ts';
@@ -65,16 +66,10 @@ export function recoverUnits(
   machines: readonly MachineView[],
   isAccepted: (unit: string, machine: string) => boolean,
 ): RecoveredUnits {
-  const copies = new Map<string, Copies>();
   const all = machines.flatMap(copiesOn);
   // The instances of a template share a text.
   const texts = new Map(all.flatMap(({ text }) => (text === undefined ? [] : [[sha256(text), text]])));
-  for (const copy of all) {
-    const { unit } = copy.record;
-    const others = copies.get(unit);
-    copies.set(unit, others === undefined ? [copy] : [...others, copy]);
-  }
-  const found = [...copies]
+  const found = [...groupBy(all, ({ record }) => record.unit)]
     .toSorted(([a], [b]) => compareText(a, b))
     .map(([, each]) => recoverUnit(each, texts, machines.length, isAccepted));
   return {

@@ -4,7 +4,7 @@ import type { RegistryView } from '../registry/view.ts';
 import { type Dependency, EFFECTS } from '../unit/dependencies.ts';
 import { readInstall } from '../unit/install.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
-import { isTemplate, parseUnitName, templateOf } from '../unit/unit-name.ts';
+import { isTemplateName, parseUnitName, templateOf } from '../unit/unit-name.ts';
 
 /** The names of a template's instances, by the origin of their texts. */
 export type Instances = {
@@ -32,7 +32,7 @@ export function instancesOf(
   registry: RegistryView,
   files: ReadonlySet<string> = new Set(),
 ): Instances {
-  if (!isTemplate(parseUnitName(template))) return { following: [], own: [] };
+  if (!isTemplateName(template)) return { following: [], own: [] };
   const present = registry.units.get(template)?.digest;
   const texts = new Set(registry.history(template).map(({ digest }) => digest));
   const follows = ({ name, digest, fromTemplate }: DesiredUnit): boolean => {

@@ -1,7 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { FleetError } from '../base/errors.ts';
-import { globMatcher } from '../base/glob.ts';
 import { compareText } from '../base/text.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { Ports } from '../reconcile/ports.ts';
@@ -10,12 +9,19 @@ import type { RegistryView } from '../registry/view.ts';
 import { mayTrigger } from '../unit/dependencies.ts';
 import { parsePlacement } from '../unit/placement.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
-import { isTemplate, parseUnitName, unitNameProblem } from '../unit/unit-name.ts';
+import {
+  isTemplate,
+  isTemplateName,
+  parseUnitName,
+  type UnitName,
+  unitNameProblem,
+} from '../unit/unit-name.ts';
+import type { Aim } from './draft.ts';
 import { findUnit } from './find-unit.ts';
-import { globOf, readLocalUnits, unitNameOf } from './local-file.ts';
+import { globOf, namedUnitOf, readLocalUnits, unitMatcher, unitNameOf } from './local-file.ts';
 import { observeCluster } from './observe-cluster.ts';
 import { noSuchUnit } from './select-units.ts';
-import { type Aim, type SubmitRequest, submit } from './submit.ts';
+import { type SubmitRequest, submit } from './submit.ts';
 import type { DifferingFile, UnitProblem } from './unit-result.ts';
 
 /**
@@ -38,8 +44,8 @@ export async function expandGlobs<Request extends SubmitRequest>(
       continue;
     }
     const all = await expand(argument, request.cwd, unitNames);
-    const isPattern = (path: string): boolean => isTemplate(parseUnitName(basename(path)));
-    const found = templates === 'with templates' ? all : all.filter((path) => !isPattern(path));
+    const found =
+      templates === 'with templates' ? all : all.filter((path) => !isTemplateName(basename(path)));
     if (found.length === 0)
       unmatched.push(
         noSuchUnit(
@@ -58,14 +64,17 @@ export async function expandInstances(
   request: SubmitRequest,
   isKept: (argument: string) => boolean,
 ): Promise<SubmitRequest> {
-  const isPattern = (argument: string): boolean =>
-    globOf(argument) === undefined && isTemplate(unitNameOf(argument)) && !isKept(argument);
-  if (!request.units.some(isPattern)) return request;
+  const templateIn = (argument: string): UnitName | undefined => {
+    const name = namedUnitOf(argument);
+    return name !== undefined && isTemplate(name) && !isKept(argument) ? name : undefined;
+  };
+  if (!request.units.some(templateIn)) return request;
   const view = await registry.load();
   const units = await Promise.all(
     request.units.map(async (argument) => {
-      if (!isPattern(argument)) return [argument];
-      const { prefix, type } = unitNameOf(argument);
+      const template = templateIn(argument);
+      if (template === undefined) return [argument];
+      const { prefix, type } = template;
       const instances = await declaredInstances(argument, request, view);
       if (instances.length === 0) return [argument];
       const folder = argument.includes('/') ? `${dirname(argument)}/` : '';
@@ -90,10 +99,10 @@ async function declaredInstances(
 
 async function expand(argument: string, cwd: string, known: readonly string[]): Promise<readonly string[]> {
   const folder = dirname(argument);
-  const patterns = [basename(argument), `${basename(argument)}.service`].map((glob) => globMatcher(glob));
+  const matches = unitMatcher(argument);
   const files = (await unitFiles(resolve(cwd, folder))).map((name) => join(folder, name));
   return [...new Set([...files, ...(argument.includes('/') ? [] : known)])]
-    .filter((path) => patterns.some((matches) => matches(basename(path))))
+    .filter((path) => matches(basename(path)))
     .toSorted(compareText);
 }
 

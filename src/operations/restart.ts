@@ -1,13 +1,11 @@
-import { basename } from 'node:path';
 import { FleetError } from '../base/errors.ts';
-import { isGlob } from '../base/glob.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { ReconcileReport } from '../reconcile/pass.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { reconcile } from '../reconcile/reconcile.ts';
 import { type HeldUnit, heldUnits, type MachineRef, machineRef } from './listing.ts';
-import { overrule, type Requested } from './overruled.ts';
+import { overrule, requestedTarget } from './overruled.ts';
 import { selectUnits } from './select-units.ts';
 import { refuseTemplate } from './set-target-state.ts';
 import { type RequestResult, requestResult, type UnitProblem } from './unit-result.ts';
@@ -35,9 +33,7 @@ export async function restart(
   arguments_: readonly string[],
   maxParallel: number,
 ): Promise<RestartResult> {
-  for (const argument of arguments_) {
-    if (!isGlob(basename(argument))) refuseTemplate(argument, 'restart');
-  }
+  for (const argument of arguments_) refuseTemplate(argument, 'restart');
   const known = await ports.registry.load();
   const selected = selectUnits(arguments_, known);
   const problems = [...selected.problems, ...selected.units.flatMap(notLaunched)];
@@ -46,7 +42,7 @@ export async function restart(
     return { ...requestResult(undefined, problems), waves: [], restarted: [], left: [], held: [] };
   const actions = new Map(names.map((name) => [name, 'restart'] as const));
   const report = await reconcile(ports, new Set(names), { actions, maxParallel, known });
-  const requested = names.map((unit): Requested => ({ unit, targets: ['launched'], text: undefined }));
+  const requested = requestedTarget(names, 'launched');
   const result = await overrule(ports, requested, requestResult(report, problems), report.settled);
   const overruled = new Set(result.problems.map(({ unit }) => unit));
   const { restarted, left } = progressOf(report);

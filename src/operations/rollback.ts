@@ -4,11 +4,12 @@ import type { RolloutLimits } from '../plan/rollout.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { reconcile } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
-import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
+import { isTemplateName } from '../unit/unit-name.ts';
 import { withText } from './find-unit.ts';
 import { unitNameOf } from './local-file.ts';
 import { overrule, requestedBy } from './overruled.ts';
 import { instancesOf, type TemplateResult } from './related-units.ts';
+import { noSuchUnit } from './select-units.ts';
 import { type RequestResult, requestResult, type UnitProblem } from './unit-result.ts';
 import { earlierTexts, type HistoryRow, historyRows } from './unit-texts.ts';
 
@@ -42,7 +43,7 @@ export async function rollback(
     const entry = to === undefined ? previousText(unit, view) : namedText(unit, to, view);
     chosen = entry;
     const instances = instancesOf(unit, view);
-    templates = isTemplate(parseUnitName(unit)) ? [{ template: unit, ...instances, behind: [] }] : [];
+    templates = isTemplateName(unit) ? [{ template: unit, ...instances, behind: [] }] : [];
     changed = [unit, ...instances.following].flatMap((name) => withEntry(name, entry, view, problems));
     return changed
       .filter(({ name, digest }) => view.units.get(name)?.digest !== digest)
@@ -51,18 +52,9 @@ export async function rollback(
   if (chosen === undefined) throw new TypeError('update decided nothing');
   const names = new Set(changed.map(({ name }) => name));
   const report = await reconcile(ports, names, { limits, known });
-  const result = {
-    ...requestResult(report, problems),
-    templates,
-    unit,
-    entry: chosen,
-  };
-  return overrule(
-    ports,
-    requestedBy({ stored: changed, created: new Set(), replaced: names }, () => []),
-    result,
-    report.settled,
-  );
+  const requested = requestedBy({ stored: changed, created: new Set(), replaced: names }, () => []);
+  const result = { ...requestResult(report, problems), templates, unit, entry: chosen };
+  return overrule(ports, requested, result, report.settled);
 }
 
 /**
@@ -106,16 +98,10 @@ function namedText(unit: string, prefix: string, view: RegistryView): HistoryRow
 
 function rowsOfKnown(unit: string, view: RegistryView): readonly HistoryRow[] {
   if (view.units.has(unit)) return historyRows(unit, view);
-  const destroyed = view.history(unit).length > 0;
-  throw new FleetError(
-    'unit-not-found',
-    destroyed ? `Cannot roll back unit "${unit}": it was destroyed` : `No such unit: "${unit}"`,
-    {
-      hint: destroyed
-        ? `Submit it again: fleetctl submit ${unit}`
-        : 'Units in the registry: fleetctl list-unit-files',
-    },
-  );
+  if (view.history(unit).length === 0) throw noSuchUnit(unit).error;
+  throw new FleetError('unit-not-found', `Cannot roll back unit "${unit}": it was destroyed`, {
+    hint: `Submit it again: fleetctl submit ${unit}`,
+  });
 }
 
 function withEntry(

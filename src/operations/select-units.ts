@@ -1,9 +1,8 @@
 import { FleetError } from '../base/errors.ts';
-import { matchesGlob } from '../base/glob.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { RegistryView } from '../registry/view.ts';
-import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
-import { globOf, unitNameOf } from './local-file.ts';
+import { isTemplateName } from '../unit/unit-name.ts';
+import { namedUnitOf, unitMatcher } from './local-file.ts';
 import type { UnitProblem } from './unit-result.ts';
 
 /** The units of the registry that arguments name. */
@@ -49,21 +48,18 @@ type Match = { readonly names: readonly string[]; readonly templates: readonly s
 
 /** The names that an argument matches. Throws FleetError `unit-name` for an invalid name. */
 function namesOf(argument: string, { units, unreadable }: Known): Match {
-  const pattern = globOf(argument);
-  if (pattern === undefined) return { names: [unitNameOf(argument).text], templates: [] };
-  const all = [...units.keys(), ...(unreadable?.keys() ?? [])].filter(
-    (name) => matchesGlob(pattern, name) || matchesGlob(`${pattern}.service`, name),
-  );
-  const isPattern = (name: string): boolean => isTemplate(parseUnitName(name));
-  return { names: all.filter((name) => !isPattern(name)), templates: all.filter(isPattern) };
+  const named = namedUnitOf(argument);
+  if (named !== undefined) return { names: [named.text], templates: [] };
+  const all = [...units.keys(), ...(unreadable?.keys() ?? [])].filter(unitMatcher(argument));
+  return { names: all.filter((name) => !isTemplateName(name)), templates: all.filter(isTemplateName) };
 }
 
 /** The problem of an argument that names no unit; `templates` are those that a glob matches. */
 export function noSuchUnit(argument: string, templates: readonly string[] = []): UnitProblem {
-  const glob = globOf(argument) !== undefined;
-  const unit = glob ? argument : unitNameOf(argument).text;
+  const named = namedUnitOf(argument);
+  const unit = named?.text ?? argument;
   const [template] = templates;
-  const message = glob ? `No unit matches "${unit}"` : `No such unit: "${unit}"`;
+  const message = named === undefined ? `No unit matches "${unit}"` : `No such unit: "${unit}"`;
   const error =
     template === undefined
       ? new FleetError('unit-not-found', message, { hint: 'Units in the registry: fleetctl list-unit-files' })

@@ -1,6 +1,4 @@
-import { basename } from 'node:path';
 import { FleetError } from '../base/errors.ts';
-import { isGlob } from '../base/glob.ts';
 import { type DesiredUnit, observedOn } from '../cluster/snapshot.ts';
 import type { Action } from '../plan/steps.ts';
 import type { PassOptions, ReconcileReport } from '../reconcile/pass.ts';
@@ -8,16 +6,15 @@ import type { Ports } from '../reconcile/ports.ts';
 import { reconcile } from '../reconcile/reconcile.ts';
 import type { Edit } from '../registry/edit.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
-import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
-import { contradictionsOf } from './contradictions.ts';
-import { unitNameOf } from './local-file.ts';
+import { isTemplate, isTemplateName } from '../unit/unit-name.ts';
+import { selectToLower } from './contradictions.ts';
+import type { Aim } from './draft.ts';
+import { namedUnitOf } from './local-file.ts';
 import { awaitLease } from './observe-cluster.ts';
-import { overrule, type Requested, requestedBy } from './overruled.ts';
+import { overrule, requestedBy, requestedTarget } from './overruled.ts';
 import { startedAlone, unitsApart } from './related-units.ts';
-import { releaseEdits } from './release.ts';
 import { actionable, expandInstances } from './request-arguments.ts';
-import { selectUnits } from './select-units.ts';
-import { type Aim, type Submission, type SubmitRequest, submit } from './submit.ts';
+import { releaseEdits, type Submission, type SubmitRequest, submit } from './submit.ts';
 import {
   isUnschedulable,
   type RequestResult,
@@ -55,7 +52,7 @@ export async function submitUnits(
  */
 export function start(ports: Ports, request: SubmitRequest): Promise<RequestResult> {
   return raise(ports, request, 'start', (unit, { all, areNamed }) => {
-    if (isTemplate(parseUnitName(unit.name))) return 'loaded';
+    if (isTemplateName(unit.name)) return 'loaded';
     const isLeft = all.length > 0 && !hasInstall(unit) && (areNamed || unit.target !== 'launched');
     return isLeft ? 'loaded' : 'launched';
   });
@@ -83,10 +80,7 @@ async function raise(
   aim: Aim,
 ): Promise<RequestResult> {
   const request = await expandInstances(ports.registry, given, (each) => isServed(each, given.units));
-  for (const unit of request.units.filter(
-    (each) => !isGlob(basename(each)) && !isServed(each, request.units),
-  ))
-    refuseTemplate(unit, verb);
+  for (const unit of request.units) if (!isServed(unit, request.units)) refuseTemplate(unit, verb);
   const accepted = await actionable(ports, request, verb);
   const submission = await submit(ports.registry, accepted.request, aim);
   const { units, replaced, companions, differing } = submission;
@@ -101,11 +95,12 @@ async function raise(
   const actions = new Map([...started, ...endOfRuns(request, units)]);
   const report = await pass(ports, names, { actions, limits: request.limits, known });
   const requested = requestedBy(submission, (target) => [target, 'launched']);
+  const after = report?.snapshot.units ?? [];
   const result = {
     ...requestResult(report, problems, differing),
     templates: submission.templates,
-    alone: startedAlone(names, report?.snapshot.units ?? []),
-    apart: unitsApart(names, report?.snapshot.units ?? []),
+    alone: startedAlone(names, after),
+    apart: unitsApart(names, after),
   };
   return overrule(ports, requested, result, report?.settled);
 }
@@ -113,9 +108,7 @@ async function raise(
 /** A loaded unit is run once, unless it is named together with its trigger. */
 function actionOf({ name, target }: DesiredUnit, named: readonly DesiredUnit[]): Action | undefined {
   if (target === 'launched') return 'start';
-  return named.some(({ triggers }) => triggers === name) || isTemplate(parseUnitName(name))
-    ? undefined
-    : 'run';
+  return named.some(({ triggers }) => triggers === name) || isTemplateName(name) ? undefined : 'run';
 }
 
 /** With `now`, the present runs of loaded units are stopped, because they may have an older text. */
@@ -126,14 +119,13 @@ function endOfRuns({ now }: SubmitRequest, units: readonly DesiredUnit[]): Reado
 
 /** Whether a template is named together with its socket. */
 function isServed(argument: string, others: readonly string[]): boolean {
-  const served = unitNameOf(argument);
-  const { type, prefix } = served;
+  const served = namedUnitOf(argument);
   return (
-    type === 'service' &&
+    served?.type === 'service' &&
     isTemplate(served) &&
     others.some((other) => {
-      const name = isGlob(basename(other)) ? undefined : unitNameOf(other);
-      return name?.type === 'socket' && name.prefix === prefix;
+      const name = namedUnitOf(other);
+      return name?.type === 'socket' && name.prefix === served.prefix;
     })
   );
 }
@@ -152,27 +144,23 @@ async function lower(
   let problems: UnitProblem[] = [];
   let names = new Set<string>();
   const known = await ports.registry.update((view) => {
-    const selected = selectUnits(arguments_, view);
-    const contradictions = contradictionsOf(selected.units, verb, view);
-    const refused = new Set(contradictions.map(({ unit }) => unit));
-    const units = selected.units.filter(({ name }) => !refused.has(name));
-    const lowered = units.filter((unit) => verb === 'unload' || unit.target !== 'inactive');
-    const idle = units.filter((unit) => !lowered.includes(unit)).map(notLoaded);
-    problems = [...selected.problems, ...contradictions, ...idle];
+    const selected = selectToLower(arguments_, verb, view);
+    const lowered = selected.units.filter((unit) => verb === 'unload' || unit.target !== 'inactive');
+    const idle = selected.units.filter((unit) => !lowered.includes(unit)).map(notLoaded);
+    problems = [...selected.problems, ...idle];
     names = new Set(lowered.map(({ name }) => name));
     return lowered
       .filter((unit) => unit.target !== target)
       .map((unit): Edit => ({ kind: 'put-unit', unit: { ...unit, target } }));
   });
   const actions = new Map([...names].map((name) => [name, 'stop'] as const));
-  const requested = [...names].map((unit): Requested => ({ unit, targets: [target], text: undefined }));
   const report = await pass(ports, names, { actions, known });
   const result = requestResult(report, problems);
   // A unit without a machine does not run, so the request holds even if no machine fits.
   const results = result.results.map((each) =>
     isUnschedulable(each) || isKeptAway(each, report) ? { ...each, idle: true as const } : each,
   );
-  return overrule(ports, requested, { ...result, results }, report?.settled);
+  return overrule(ports, requestedTarget(names, target), { ...result, results }, report?.settled);
 }
 
 /** Whether the unit was on no machine, and stays on none, because its text is held. */
@@ -199,10 +187,10 @@ async function pass(
   return names.size === 0 ? undefined : reconcile(ports, names, options);
 }
 
-/** Throws FleetError `usage` for a template: only its instances run. */
+/** Throws FleetError `usage` for a named template: only its instances run. */
 export function refuseTemplate(argument: string, verb: string): void {
-  const name = unitNameOf(argument);
-  if (!isTemplate(name)) return;
+  const name = namedUnitOf(argument);
+  if (name === undefined || !isTemplate(name)) return;
   const replace =
     verb === 'start' || verb === 'load' ? `; a new text of it: fleetctl submit --replace ${name.text}` : '';
   throw new FleetError(

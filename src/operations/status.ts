@@ -3,15 +3,8 @@ import type { Drift } from '../cluster/drift.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { statusQuery } from '../systemd/queries.ts';
-import {
-  type HeldUnit,
-  type MachineRef,
-  machineRef,
-  type UnconfirmedUnit,
-  type UnreachableMachine,
-} from './listing.ts';
-import { byMachine, type PlacesRequest, withPlaces } from './unit-places.ts';
-import type { UnitProblem } from './unit-result.ts';
+import { lostMachine, type MachineRef, machineRef, type UnreachableMachine } from './listing.ts';
+import { byMachine, type PlacesRequest, type UnitPlaces, withPlaces } from './unit-places.ts';
 
 export type StatusRequest = PlacesRequest & {
   /** The number of journal lines; undefined for states only. */
@@ -30,18 +23,12 @@ export type UnitStatus = {
   readonly text: string;
 };
 
-export type StatusResult = {
-  readonly statuses: readonly UnitStatus[];
-  readonly problems: readonly UnitProblem[];
-  readonly unreachable: readonly UnreachableMachine[];
-  readonly held: readonly HeldUnit[];
-  readonly unconfirmed: readonly UnconfirmedUnit[];
-};
+export type StatusResult = Omit<UnitPlaces, 'places'> & { readonly statuses: readonly UnitStatus[] };
 
 /** The states of units on all their machines. An error of one machine does not hide the others. */
 export function unitStatus(ports: Ports, request: StatusRequest): Promise<StatusResult> {
   return withPlaces(ports, request, async (found, sessions) => {
-    const { places, problems, unreachable, held, unconfirmed } = found;
+    const { places, ...rest } = found;
     const lost: UnreachableMachine[] = [];
     const texts = new Map<string, string>();
     const ask = async ({ view, units }: ReturnType<typeof byMachine>[number]): Promise<void> => {
@@ -52,12 +39,13 @@ export function unitStatus(ports: Ports, request: StatusRequest): Promise<Status
         for (const [index, unit] of units.entries()) texts.set(`${unit} ${name}`, answer[index] ?? '');
       } catch (error) {
         if (!isFleetError(error)) throw error;
-        lost.push({ machine: machineRef(view), message: error.message, hint: error.hint, silentMs: 0 });
+        lost.push(lostMachine(machineRef(view), error));
       }
     };
     if (request.lines !== undefined) await Promise.all(byMachine(places).map(ask));
     const missing = new Set(lost.map(({ machine }) => machine.name));
     return {
+      ...rest,
       statuses: places
         .filter(({ view }) => !missing.has(view.machine.name))
         .map(({ unit, view, state, drift }) => ({
@@ -67,10 +55,7 @@ export function unitStatus(ports: Ports, request: StatusRequest): Promise<Status
           drift,
           text: texts.get(`${unit} ${view.machine.name}`) ?? '',
         })),
-      problems,
-      unreachable: [...unreachable, ...lost],
-      held,
-      unconfirmed,
+      unreachable: [...rest.unreachable, ...lost],
     };
   });
 }

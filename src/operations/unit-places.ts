@@ -1,6 +1,5 @@
-import { basename } from 'node:path';
 import { FleetError } from '../base/errors.ts';
-import { isGlob } from '../base/glob.ts';
+import { groupBy } from '../base/group-by.ts';
 import { compareText } from '../base/text.ts';
 import { type Drift, driftOf } from '../cluster/drift.ts';
 import {
@@ -12,13 +11,13 @@ import {
 } from '../cluster/snapshot.ts';
 import { isOurs, type SystemdState } from '../cluster/unit-state.ts';
 import type { Machine } from '../machine/machine.ts';
-import { observe } from '../reconcile/observe.ts';
+import type { Observations } from '../reconcile/observe.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { snapshotOf } from '../reconcile/snapshot.ts';
 import { clusterMachines } from '../registry/inventory.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { MachineSession } from '../systemd/driver.ts';
-import { isTemplate, parseUnitName, templateOf, type UnitName } from '../unit/unit-name.ts';
+import { isTemplate, isTemplateName, parseUnitName, templateOf, type UnitName } from '../unit/unit-name.ts';
 import { findMachine } from './find-machine.ts';
 import { expectedOn } from './list-units.ts';
 import {
@@ -29,7 +28,8 @@ import {
   type UnreachableMachine,
   unreachableMachines,
 } from './listing.ts';
-import { unitNameOf } from './local-file.ts';
+import { namedUnitOf } from './local-file.ts';
+import { withObservations } from './observe-cluster.ts';
 import { type Selection, selectUnits } from './select-units.ts';
 import type { UnitProblem } from './unit-result.ts';
 
@@ -81,25 +81,20 @@ export async function withPlaces<T>(
   const names = units.map(({ name }) => name);
   // Journals do not depend on the unit files.
   const digests = request.verb === 'status';
-  const { views, sessions } = await observe(ports, registry, { names, digests }, observed);
-  try {
+  const locateAndWork = ({ views, sessions }: Observations): Promise<T> => {
     const found = locate(units, snapshotOf(ports, registry, views));
     const missing = found.missing.map((unit) => nowhere(unit, only));
-    return await work({ ...found, problems: [...problems, ...missing] }, sessions);
-  } finally {
-    for (const session of sessions.values()) session.close();
-  }
+    return work({ ...found, problems: [...problems, ...missing] }, sessions);
+  };
+  return withObservations(ports, registry, { names, digests }, locateAndWork, observed);
 }
 
 /** The machines of places, each with the units there. */
 export function byMachine(
   places: readonly UnitPlace[],
 ): readonly { readonly view: MachineView; readonly units: readonly string[] }[] {
-  const views = new Set(places.map(({ view }) => view));
-  return [...views].map((view) => ({
-    view,
-    units: places.filter((place) => place.view === view).map(({ unit }) => unit),
-  }));
+  const groups = groupBy(places, ({ view }) => view);
+  return [...groups].map(([view, here]) => ({ view, units: here.map(({ unit }) => unit) }));
 }
 
 /** The units of the arguments. A glob does not match templates; a named template is an error. */
@@ -108,11 +103,11 @@ function selectNamed(
   registry: RegistryView,
 ): Pick<Selection, 'units' | 'problems'> {
   for (const argument of arguments_) {
-    const template = isGlob(basename(argument)) ? undefined : unitNameOf(argument);
-    if (template !== undefined && isTemplate(template)) throw notRunning(template, verb, registry);
+    const name = namedUnitOf(argument);
+    if (name !== undefined && isTemplate(name)) throw notRunning(name, verb, registry);
   }
   const { units, problems } = selectUnits(arguments_, registry);
-  return { units: units.filter(({ name }) => !isTemplate(parseUnitName(name))), problems };
+  return { units: units.filter(({ name }) => !isTemplateName(name)), problems };
 }
 
 /** The error for a template, which has no state; its instances run, or one service per connection of its socket. */

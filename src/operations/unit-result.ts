@@ -1,12 +1,13 @@
 import type { FleetError } from '../base/errors.ts';
+import { groupBy } from '../base/group-by.ts';
 import { compareText } from '../base/text.ts';
 import type { Failure, UnitOutcome } from '../cluster/failure.ts';
 import type { Reason, Rejection } from '../cluster/reason.ts';
-import { type DesiredUnit, observedOn } from '../cluster/snapshot.ts';
+import { type DesiredUnit, type MachineView, observedOn } from '../cluster/snapshot.ts';
 import { isFinished, isRunning, type TargetState } from '../cluster/unit-state.ts';
 import type { MachinePlan, Step } from '../plan/step.ts';
 import type { ReconcileReport } from '../reconcile/pass.ts';
-import { isStuck, machinesOf, type Stay } from '../schedule/decision.ts';
+import { type Decision, isStuck, machinesOf, type Stay } from '../schedule/decision.ts';
 import { type MachineRef, machineRef, type UnreachableMachine, unreachableMachines } from './listing.ts';
 import type { Apart, StartedAlone, TemplateResult } from './related-units.ts';
 
@@ -122,60 +123,105 @@ function carriedOut({ plans, outcomes }: ReconcileReport): readonly MachinePlan[
     .filter(({ changes }) => changes.length > 0);
 }
 
+/** A pass, with indexes for the results of its units. */
+type IndexedPass = {
+  readonly report: ReconcileReport;
+  readonly units: ReadonlyMap<string, DesiredUnit>;
+  readonly views: ReadonlyMap<string, MachineView>;
+  /** The planned changes that were not begun because of an earlier failure, as `machine unit`. */
+  readonly untried: ReadonlySet<string>;
+};
+
 /**
- * The results for the units of a pass, by name, and then for units without a decision.
+ * The results for the units of a pass, by name, and then for units without a decision: copies that the registry does not have, and
+ * units that were started again after they stopped with another one.
  */
 function unitResults(report: ReconcileReport): readonly UnitResult[] {
-  return [...decidedResults(report), ...strayResults(report)];
+  const { decisions, outcomes, snapshot } = report;
+  const pass = {
+    report,
+    units: new Map(snapshot.units.map((unit) => [unit.name, unit])),
+    views: new Map(snapshot.machines.map((view) => [view.machine.name, view])),
+    untried: untriedChanges(report),
+  };
+  const outcomesOf = groupBy(outcomes, ({ unit }) => unit);
+  const decided = new Set(decisions.map(({ unit }) => unit));
+  const strays = [...outcomesOf].filter(([unit]) => !decided.has(unit));
+  return [
+    ...decisions.map((decision) => decidedResult(decision, outcomesOf.get(decision.unit) ?? [], pass)),
+    ...strays
+      .toSorted(([a], [b]) => compareText(a, b))
+      .map(([unit, own]) => ({ ...undecidedResult(unit, own, pass), ...placesOfStray(unit, own, pass) })),
+  ];
 }
 
-function decidedResults(whole: ReconcileReport): readonly UnitResult[] {
-  const units = new Map(whole.snapshot.units.map((unit) => [unit.name, unit]));
-  const untried = untriedChanges(whole);
-  const outcomesOf = outcomesByUnit(whole);
-  return whole.decisions.map((decision): UnitResult => {
-    const report = { ...whole, outcomes: outcomesOf.get(decision.unit) ?? [] };
-    const failures = failuresOf(report);
-    const failed = new Set(failures.map(({ machine }) => machine.name));
-    const queued = new Set(
-      report.outcomes.flatMap(({ machine, triggered }) => (triggered === undefined ? [] : [machine])),
-    );
-    const placed = machinesOf(decision).flatMap(
-      (id) => report.snapshot.machines.find((view) => view.id === id) ?? [],
-    );
-    const unit = units.get(decision.unit);
-    const rejected = 'rejected' in decision ? decision.rejected : [];
-    const refs = placed
-      .map(machineRef)
-      .filter(({ name }) => !failed.has(name) && !untried.has(`${name} ${decision.unit}`));
-    return {
-      unit: decision.unit,
-      target: unit?.target ?? 'inactive',
-      global: unit?.placement.global ?? false,
-      machines: refs.filter(({ name }) => !queued.has(name)),
-      triggered: refs.filter(({ name }) => queued.has(name)),
-      triggers: unit === undefined ? [] : triggersOf(unit, report),
-      ran: unit?.target === 'loaded' ? runsOf(unit.name, refs, report) : [],
-      outdated: unit?.target === 'loaded' ? outdatedRuns(unit.name, refs, report) : [],
-      eligible: placed.length + rejected.filter(({ reason }) => reason.code === 'machine-silent').length,
-      failures,
-      ...leftOf(report),
-      ...(isStuck(decision) && { stays: decision.stays }),
-      violation: isStuck(decision) ? decision.violation : undefined,
-      unschedulable: decision.kind === 'unschedulable',
-      rejected,
-    };
+/** What follows from the outcomes of a unit alone. */
+function undecidedResult(name: string, outcomes: readonly UnitOutcome[], { units, views }: IndexedPass) {
+  const unit = units.get(name);
+  const entries = outcomes.flatMap(({ machine, ...outcome }) => {
+    const view = views.get(machine);
+    return view === undefined ? [] : [{ ...outcome, machine: machineRef(view) }];
   });
+  const left = entries.flatMap(({ machine, left: processes }) =>
+    processes === undefined ? [] : [{ machine, processes }],
+  );
+  return {
+    unit: name,
+    target: unit?.target ?? 'inactive',
+    global: unit?.placement.global ?? false,
+    triggered: [],
+    triggers: [],
+    ran: [],
+    outdated: [],
+    failures: entries.flatMap(({ machine, failure, newHold }) =>
+      failure === undefined ? [] : [{ machine, failure, ...(newHold && { newHold }) }],
+    ),
+    ...(left.length > 0 && { left }),
+    violation: undefined,
+    unschedulable: false,
+    rejected: [],
+  } satisfies Omit<UnitResult, 'machines' | 'eligible'>;
 }
 
-function outcomesByUnit({ outcomes }: ReconcileReport): ReadonlyMap<string, readonly UnitOutcome[]> {
-  const found = new Map<string, UnitOutcome[]>();
-  for (const outcome of outcomes) {
-    const known = found.get(outcome.unit);
-    if (known === undefined) found.set(outcome.unit, [outcome]);
-    else known.push(outcome);
-  }
-  return found;
+function placesOfStray(
+  name: string,
+  outcomes: readonly UnitOutcome[],
+  { units, views }: IndexedPass,
+): Pick<UnitResult, 'machines' | 'eligible'> {
+  const done = outcomes.filter(({ failure }) => failure === undefined);
+  const refs = done.flatMap(({ machine }) => views.get(machine) ?? []).map(machineRef);
+  const isWanted = (units.get(name)?.target ?? 'inactive') !== 'inactive';
+  return { machines: isWanted ? refs : [], eligible: refs.length };
+}
+
+function decidedResult(decision: Decision, outcomes: readonly UnitOutcome[], pass: IndexedPass): UnitResult {
+  const { report, units, untried } = pass;
+  const result = undecidedResult(decision.unit, outcomes, pass);
+  const unit = units.get(decision.unit);
+  const failed = new Set(result.failures.map(({ machine }) => machine.name));
+  const queued = new Set(
+    outcomes.flatMap(({ machine, triggered }) => (triggered === undefined ? [] : [machine])),
+  );
+  const placed = machinesOf(decision).flatMap(
+    (id) => report.snapshot.machines.find((view) => view.id === id) ?? [],
+  );
+  const rejected = 'rejected' in decision ? decision.rejected : [];
+  const refs = placed
+    .map(machineRef)
+    .filter(({ name }) => !failed.has(name) && !untried.has(`${name} ${decision.unit}`));
+  const copies = unit?.target === 'loaded' ? refs.map((ref) => copyOn(ref, unit.name, outcomes, report)) : [];
+  return {
+    ...result,
+    machines: refs.filter(({ name }) => !queued.has(name)),
+    triggered: refs.filter(({ name }) => queued.has(name)),
+    triggers: unit === undefined ? [] : triggersOf(unit, report),
+    ran: copies.flatMap(runOf),
+    outdated: copies.filter((copy) => isOutdated(copy, decision.unit, pass)).map(({ machine }) => machine),
+    eligible: placed.length + rejected.filter(({ reason }) => reason.code === 'machine-silent').length,
+    ...(isStuck(decision) && { stays: decision.stays, violation: decision.violation }),
+    unschedulable: decision.kind === 'unschedulable',
+    rejected,
+  };
 }
 
 function triggersOf({ name, target }: DesiredUnit, { snapshot }: ReconcileReport): readonly string[] {
@@ -184,92 +230,43 @@ function triggersOf({ name, target }: DesiredUnit, { snapshot }: ReconcileReport
   return triggers.map((unit) => unit.name);
 }
 
-/** `report` has only the outcomes of the unit, as for the functions below. */
-function runsOf(name: string, refs: readonly MachineRef[], report: ReconcileReport): UnitResult['ran'] {
-  return refs.flatMap((machine) => {
-    const steps = stepsFor(name, machine, report);
-    const outcome = report.outcomes.find((entry) => entry.machine === machine.name);
-    if (!steps.includes('start') || steps.includes('stop') || outcome === undefined) return [];
-    return [{ machine, isOver: outcome.state !== undefined && isFinished(outcome.state) }];
-  });
+/** A loaded unit on a machine, with the steps and the outcome of its change. */
+type Copy = {
+  readonly machine: MachineRef;
+  readonly steps: readonly Step['kind'][];
+  readonly outcome: UnitOutcome | undefined;
+};
+
+function copyOn(
+  machine: MachineRef,
+  unit: string,
+  outcomes: readonly UnitOutcome[],
+  { plans }: ReconcileReport,
+): Copy {
+  const changes = plans.flatMap((plan) => (plan.machine === machine.name ? plan.changes : []));
+  return {
+    machine,
+    steps: changes.flatMap((change) => (change.unit === unit ? change.steps.map(({ kind }) => kind) : [])),
+    outcome: outcomes.find((outcome) => outcome.machine === machine.name),
+  };
 }
 
-function outdatedRuns(
-  name: string,
-  refs: readonly MachineRef[],
-  report: ReconcileReport,
-): readonly MachineRef[] {
-  return refs.filter((machine) => {
-    const steps = stepsFor(name, machine, report);
-    const outcome = report.outcomes.find((entry) => entry.machine === machine.name);
-    const isKept = steps.includes('write') && !steps.includes('stop') && !steps.includes('start');
-    const view = report.snapshot.machines.find((candidate) => candidate.machine.name === machine.name);
-    const before = view === undefined ? undefined : observedOn(view, name);
-    const ranBefore = before?.record !== undefined && isRunning(before.state);
-    return isKept && ranBefore && before.state.invocation === outcome?.state?.invocation;
-  });
+function runOf({ machine, steps, outcome }: Copy): UnitResult['ran'] {
+  if (!steps.includes('start') || steps.includes('stop') || outcome === undefined) return [];
+  return [{ machine, isOver: outcome.state !== undefined && isFinished(outcome.state) }];
 }
 
-function stepsFor(unit: string, { name }: MachineRef, { plans }: ReconcileReport): readonly Step['kind'][] {
-  return plans
-    .filter(({ machine }) => machine === name)
-    .flatMap(({ changes }) => changes.filter((change) => change.unit === unit))
-    .flatMap(({ steps }) => steps.map(({ kind }) => kind));
+/** Whether the copy still runs with the text that it had before its new one was written. */
+function isOutdated({ machine, steps, outcome }: Copy, unit: string, { views }: IndexedPass): boolean {
+  if (!steps.includes('write') || steps.includes('stop') || steps.includes('start')) return false;
+  const view = views.get(machine.name);
+  const before = view && observedOn(view, unit);
+  if (before?.record === undefined || !isRunning(before.state)) return false;
+  return before.state.invocation === outcome?.state?.invocation;
 }
 
-/** The planned changes that were not begun because of an earlier failure, as `machine unit`. */
 function untriedChanges({ plans, outcomes }: ReconcileReport): ReadonlySet<string> {
   const done = new Set(outcomes.map(({ machine, unit }) => `${machine} ${unit}`));
   const planned = plans.flatMap(({ machine, changes }) => changes.map(({ unit }) => `${machine} ${unit}`));
   return new Set(planned.filter((entry) => !done.has(entry)));
-}
-
-/** The results for units without a decision: copies that the registry does not have, and units that were started again after they stopped with another one. */
-function strayResults(whole: ReconcileReport): readonly UnitResult[] {
-  const decided = new Set(whole.decisions.map(({ unit }) => unit));
-  const strays = [...outcomesByUnit(whole)].filter(([unit]) => !decided.has(unit));
-  const units = new Map(whole.snapshot.units.map((unit) => [unit.name, unit]));
-  return strays
-    .toSorted(([a], [b]) => compareText(a, b))
-    .map(([unit, outcomes]) => {
-      const report = { ...whole, outcomes };
-      const target = units.get(unit)?.target ?? 'inactive';
-      const done = outcomes.filter(({ failure }) => failure === undefined);
-      const views = done.flatMap(
-        ({ machine }) => report.snapshot.machines.find((view) => view.machine.name === machine) ?? [],
-      );
-      return {
-        unit,
-        target,
-        global: units.get(unit)?.placement.global ?? false,
-        machines: target === 'inactive' ? [] : views.map(machineRef),
-        triggered: [],
-        triggers: [],
-        ran: [],
-        outdated: [],
-        eligible: views.length,
-        failures: failuresOf(report),
-        ...leftOf(report),
-        violation: undefined,
-        unschedulable: false,
-        rejected: [],
-      };
-    });
-}
-
-function failuresOf({ outcomes, snapshot }: ReconcileReport): UnitResult['failures'] {
-  return outcomes.flatMap(({ machine, failure, newHold }) => {
-    if (failure === undefined) return [];
-    const view = snapshot.machines.find((candidate) => candidate.machine.name === machine);
-    return view === undefined ? [] : [{ machine: machineRef(view), failure, ...(newHold && { newHold }) }];
-  });
-}
-
-function leftOf({ outcomes, snapshot }: ReconcileReport): Pick<UnitResult, 'left'> {
-  const left = outcomes.flatMap(({ machine, left }) => {
-    if (left === undefined) return [];
-    const view = snapshot.machines.find((candidate) => candidate.machine.name === machine);
-    return view === undefined ? [] : [{ machine: machineRef(view), processes: left }];
-  });
-  return left.length === 0 ? {} : { left };
 }

@@ -3,9 +3,9 @@ import { isGlob } from '../base/glob.ts';
 import type { ClusterSnapshot, DesiredUnit } from '../cluster/snapshot.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { HistoryEntry, RegistryView, Verdict } from '../registry/view.ts';
-import { isTemplate, parseUnitName, templateOf } from '../unit/unit-name.ts';
+import { isTemplateName, parseUnitName, templateOf } from '../unit/unit-name.ts';
 import { globOf, unitNameOf } from './local-file.ts';
-import { selectUnits } from './select-units.ts';
+import { noSuchUnit, selectUnits } from './select-units.ts';
 
 /** An entry in the history of a unit. */
 export type HistoryRow = HistoryEntry & {
@@ -34,11 +34,8 @@ export async function history(registry: Registry, argument: string): Promise<His
     const known = isUntried ? view.asWritten.units.get(unit) : undefined;
     return { unit, rows, mayBeReverted: known?.placement.confirmMs !== undefined };
   });
-  const { unit, rows } = found;
-  if (rows.length > 0) return found;
-  throw new FleetError('unit-not-found', `No such unit: "${unit}"`, {
-    hint: 'Units in the registry: fleetctl list-unit-files',
-  });
+  if (found.rows.length > 0) return found;
+  throw noSuchUnit(found.unit).error;
 }
 
 /** The history, with the reverts that machines report and that are not stored yet. */
@@ -59,9 +56,7 @@ function onlyMatch(glob: string, view: RegistryView): string {
   for (const { error } of problems) throw error;
   if (only !== undefined && units.length === 1) return only.name;
   const names = units.map(({ name }) => name).join(', ');
-  throw new FleetError('usage', `"${glob}" matches several units: ${names}`, {
-    hint: 'Name one of them',
-  });
+  throw new FleetError('usage', `"${glob}" matches several units: ${names}`, { hint: 'Name one of them' });
 }
 
 /** The texts of `unit`, newest first; none for an unknown name. */
@@ -82,7 +77,7 @@ export function historyRows(unit: string, view: RegistryView): readonly HistoryR
 /** Digest → verdict. A template never runs, so it has the latest verdict of its instances. */
 function verdictsOn(unit: string, view: RegistryView): ReadonlyMap<string, Verdict> {
   const isInstance = (name: string): boolean => templateOf(parseUnitName(name))?.text === unit;
-  const names = isTemplate(parseUnitName(unit)) ? view.unitNames.filter(isInstance) : [unit];
+  const names = isTemplateName(unit) ? view.unitNames.filter(isInstance) : [unit];
   view.need(...names.map((name) => `history/${name}`));
   const all = names.flatMap((name) => Object.entries(view.verdicts(name)));
   return new Map(all.toSorted(([, a], [, b]) => a.at - b.at));

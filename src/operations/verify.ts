@@ -3,7 +3,6 @@ import { FleetError, isFleetError } from '../base/errors.ts';
 import type { Reason } from '../cluster/reason.ts';
 import { type ClusterSnapshot, type DesiredUnit, type MachineView, observedOn } from '../cluster/snapshot.ts';
 import { selectMachine } from '../machine/selector.ts';
-import { observe } from '../reconcile/observe.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { snapshotOf } from '../reconcile/snapshot.ts';
 import { previewRegistry } from '../registry/registry.ts';
@@ -11,9 +10,10 @@ import { machinesOf } from '../schedule/decision.ts';
 import { explain } from '../schedule/explain.ts';
 import type { MachineSession } from '../systemd/driver.ts';
 import { verifyQuery } from '../systemd/queries.ts';
-import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
+import { isTemplate, isTemplateName, parseUnitName } from '../unit/unit-name.ts';
 import { type MachineRef, machineRef, type UnreachableMachine, unreachableMachines } from './listing.ts';
 import { unitNameOf } from './local-file.ts';
+import { withObservations } from './observe-cluster.ts';
 import { expandGlobs, unknownTriggers } from './request-arguments.ts';
 import { type SubmitRequest, submit } from './submit.ts';
 import type { UnitProblem } from './unit-result.ts';
@@ -55,13 +55,9 @@ export async function verify(ports: Ports, request: VerifyUnits): Promise<Verifi
   const registry = await preview.load();
   const triggers = unknownTriggers(units, registry);
   // systemctl rejects the name of a template.
-  const runnable = units.map(({ name }) => name).filter((name) => !isTemplate(parseUnitName(name)));
+  const runnable = units.map(({ name }) => name).filter((name) => !isTemplateName(name));
   const names = [...new Set([...runnable, ...triggers.map(({ starts }) => starts)])];
-  const { views, sessions } = await observe(ports, registry, {
-    names,
-    digests: false,
-  });
-  try {
+  return withObservations(ports, registry, { names, digests: false }, async ({ views, sessions }) => {
     const snapshot = snapshotOf(ports, registry, views);
     const target = request.machine === undefined ? undefined : selectMachine(request.machine, views);
     const places = placesOf(units, snapshot, target);
@@ -75,9 +71,7 @@ export async function verify(ports: Ports, request: VerifyUnits): Promise<Verifi
     const machines = await askMachines(places, units, sessions);
     const passed = own.length === 0 && machines.every((each) => each.problems.length === 0);
     return { problems: own, machines, unreachable: unreachableOf(snapshot, target), passed };
-  } finally {
-    for (const session of sessions.values()) session.close();
-  }
+  });
 }
 
 /** Machine → the units that it could get; only machines that answered. */
@@ -177,7 +171,7 @@ export function unitsBlamed(units: readonly string[], lines: readonly string[]):
       .map(([unit, pattern]) => ({ unit, at: line.search(pattern) }))
       .filter(({ at }) => at >= 0)
       // An instance is named before its template, which matches it as well.
-      .toSorted((a, b) => a.at - b.at || Number(isPattern(a.unit)) - Number(isPattern(b.unit)));
+      .toSorted((a, b) => a.at - b.at || Number(isTemplateName(a.unit)) - Number(isTemplateName(b.unit)));
     if (named[0] === undefined) return units;
     blamed.add(named[0].unit);
   }
@@ -187,10 +181,6 @@ export function unitsBlamed(units: readonly string[], lines: readonly string[]):
 /** Matches the name as a whole word; for a template also with the instance that systemd uses for the check. */
 function patternOf(unit: string): RegExp {
   const name = unit.replaceAll(/[.\\]/g, String.raw`\$&`);
-  const any = isPattern(unit) ? name.replace('@', String.raw`@[\w:.\\-]*`) : name;
+  const any = isTemplateName(unit) ? name.replace('@', String.raw`@[\w:.\\-]*`) : name;
   return new RegExp(String.raw`(?<![\w:.\\@-])${any}(?![\w\\@-])`);
-}
-
-function isPattern(unit: string): boolean {
-  return isTemplate(parseUnitName(unit));
 }

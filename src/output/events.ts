@@ -2,6 +2,8 @@ import { formatTime } from '../base/time.ts';
 import type { LoggedEvent, LoggedMachine } from '../cluster/logged-event.ts';
 import { formatMachineId } from '../machine/machine.ts';
 import type { EventRow } from '../operations/list-events.ts';
+import type { VoterChange } from '../quorum/electorate.ts';
+import type { VoterStatus } from '../quorum/status.ts';
 import { failureText } from './failure.ts';
 import { formatAge } from './format.ts';
 import { heldText } from './held.ts';
@@ -104,14 +106,8 @@ function knownText(event: LoggedEvent): string {
   }
 }
 
-/** `db-1 is a voter instead of web-2`; `web-2 has its copy of the registry again`; `web-4, web-5 are voters too`. */
-export function votersText({
-  gone,
-  come,
-}: {
-  readonly gone: readonly string[];
-  readonly come: readonly string[];
-}) {
+/** `db-1 is now a voter of the registry instead of web-2` */
+export function votersText({ gone, come }: VoterChange): string {
   const areOf = (names: readonly string[]): string =>
     `${names.join(', ')} ${names.length > 1 ? 'are' : 'is'}`;
   if (gone.length === 0) return `${areOf(come)} now ${voter(come)}, too`;
@@ -122,13 +118,7 @@ export function votersText({
 }
 
 /** What a recovery may have missed. */
-export function formerText({
-  machine,
-  revision,
-}: {
-  readonly machine: string;
-  readonly revision: number | undefined;
-}): string {
+export function formerText({ machine, revision }: Pick<VoterStatus, 'machine' | 'revision'>): string {
   return `${machine} has the registry from before the recovery, at revision ${revision}, and may have changes that are not in this one`;
 }
 

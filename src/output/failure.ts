@@ -4,7 +4,7 @@ import { tieText } from '../cluster/dependencies.ts';
 import type { CauseRelation, Failure, MachineStep } from '../cluster/failure.ts';
 import { isMasked } from '../cluster/unit-state.ts';
 import type { UnitFailure } from '../operations/unit-result.ts';
-import { formatRemaining, packagesOf } from './format.ts';
+import { formatRemaining, lowerFirst, packagesOf } from './format.ts';
 import { heldText, isStarting, notUp, revertCause, unhealthy } from './held.ts';
 import { foreignUnit, reasonText } from './reason.ts';
 
@@ -266,10 +266,6 @@ function notDown({ state, again, causes, detail, journal }: NotDown): FailureTex
 
 const REFUSES_STOP =
   'It has RefuseManualStop=yes: stop what requires it, or set that to no on the machine ("systemctl edit --runtime" and the unit), and try again';
-
-function lowerFirst(text: string): string {
-  return `${text.slice(0, 1).toLowerCase()}${text.slice(1)}`;
-}
 
 function linesOf(text: string): readonly string[] {
   return text.split('\n').filter((line) => line !== '');

@@ -56,7 +56,12 @@ export function machineLabel({ id, address }: MachineRef, full = false): string 
 
 /** The name of a machine in messages: `"m1" (10.10.1.1)`. */
 export function machineTitle({ name, address }: MachineRef): string {
-  return `"${name}" (${address})`;
+  return address === '' ? `"${name}"` : `"${name}" (${address})`;
+}
+
+/** A sentence as the end of another one. */
+export function lowerFirst(sentence: string): string {
+  return `${sentence.slice(0, 1).toLowerCase()}${sentence.slice(1)}`;
 }
 
 /** The packages of missing tools. */

@@ -1,4 +1,5 @@
 import { formatTime } from '../base/time.ts';
+import type { Rejection } from '../cluster/reason.ts';
 import type { UnreadableUnit } from '../cluster/snapshot.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
 import { formatMachineId } from '../machine/machine.ts';
@@ -6,6 +7,7 @@ import type { HeldUnit, MachineRef, UnconfirmedUnit, UnreachableMachine } from '
 import type { UnitProblem } from '../operations/unit-result.ts';
 import type { NamedText } from '../operations/unit-texts.ts';
 import { heldText } from './held.ts';
+import { reasonText } from './reason.ts';
 
 /** `{ "texts": […] }`: exact copies of unit files that are UTF-8. */
 export function textsJson(units: readonly NamedText[]): object {
@@ -15,14 +17,10 @@ export function textsJson(units: readonly NamedText[]): object {
 /** The time of the last change of state, and resource usage; unknown values are null. */
 export function usageJson(state: Partial<Pick<SystemdState, 'since' | 'memoryBytes' | 'cpuNs'>>): object {
   return {
-    since: timeJson(state.since),
+    since: state.since === undefined ? null : formatTime(state.since),
     memoryBytes: state.memoryBytes ?? null,
     cpuNs: state.cpuNs ?? null,
   };
-}
-
-function timeJson(ms: number | undefined): string | null {
-  return ms === undefined ? null : formatTime(ms);
 }
 
 /** The output of `-o json`: indented, so that people can read it too. */
@@ -47,6 +45,11 @@ export function unreachableJson(unreachable: readonly UnreachableMachine[]): rea
     reason: message,
     silentMs,
   }));
+}
+
+/** The array `rejected`: the machines that do not fit. */
+export function rejectedJson(rejected: readonly Rejection[]): readonly object[] {
+  return rejected.map(({ machine, reason }) => ({ machine, reason: reasonText(reason) }));
 }
 
 export function unreadableJson(unreadable: readonly UnreadableUnit[]): readonly object[] {

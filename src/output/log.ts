@@ -4,7 +4,7 @@ import { mayBeDown } from '../cluster/unreachable.ts';
 import type { ControllerEvent } from '../reconcile/events.ts';
 import { formerText, votersText } from './events.ts';
 import { failureText } from './failure.ts';
-import { formatAge } from './format.ts';
+import { formatAge, lowerFirst } from './format.ts';
 import { reasonText, stayText } from './reason.ts';
 
 /** One line of a controller's log: a message for people, and fields for programs. */
@@ -80,8 +80,8 @@ const ROWS: { readonly [K in ControllerEvent['kind']]?: (event: Of<K>) => Row | 
       silentMs: Math.round(silentMs),
     }),
   voters: (event) => info(votersText(event), { gone: event.gone, come: event.come }),
-  'former-registry': ({ machine, revision }) =>
-    warning(formerText({ machine, revision }), { machine, revision }),
+  'former-registry': (event) =>
+    warning(formerText(event), { machine: event.machine, revision: event.revision }),
   'lease-refused': ({ machine, error: { code, message } }) =>
     (code === 'machine-stopping' ? info : warning)(lowerFirst(message), { machine, reason: code }),
   'cut-off': ({ unreachable, machines }) =>
@@ -143,8 +143,4 @@ function stuckRow({ decision }: Of<'stuck'>): Row {
   const { violation, stays } = decision;
   const message = `unit ${unit} should leave its machine, but ${stayText(stays)}: ${reasonText(violation)}`;
   return warning(message, { unit, reason: violation.code }, 'stays');
-}
-
-function lowerFirst(sentence: string): string {
-  return `${sentence.slice(0, 1).toLowerCase()}${sentence.slice(1)}`;
 }

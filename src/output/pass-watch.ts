@@ -1,3 +1,4 @@
+import { groupBy } from '../base/group-by.ts';
 import type { Failure } from '../cluster/failure.ts';
 import type { PassEvent, PlannedChange } from '../reconcile/events.ts';
 import { failureText } from './failure.ts';
@@ -120,10 +121,10 @@ function byMachine(
   progress: readonly UnitProgress[],
   stage: UnitProgress['stage'],
 ): readonly string[] {
-  const units = new Map<string, string[]>();
-  for (const { machine, unit } of progress.filter((each) => each.stage === stage))
-    units.set(machine, [...(units.get(machine) ?? []), unit]);
-  return [...units].map(([machine, names]) => `${word} on "${machine}": ${names.join(' ')}`);
+  const there = progress.filter((each) => each.stage === stage);
+  return [...groupBy(there, ({ machine }) => machine)].map(
+    ([machine, each]) => `${word} on "${machine}": ${each.map(({ unit }) => unit).join(' ')}`,
+  );
 }
 
 function unconfirmedLine({ machine, unit, revertsAtMs = 0 }: UnitProgress, nowMs: number): string {

@@ -1,4 +1,3 @@
-import type { MachineRef } from '../operations/listing.ts';
 import type { Extended, PassResult, Stranded } from '../operations/reconcile-everything.ts';
 import type { UnitResult } from '../operations/unit-result.ts';
 import { failureText } from './failure.ts';
@@ -13,7 +12,7 @@ import { changesJson } from './request-json.ts';
 export function passReport(pass: PassResult, dryRun = false): ReportLines {
   const moves = pass.moves.map(
     ({ unit, from, to, because }) =>
-      `${unit} moves from ${title(from)} to ${title(to)}: ${reasonText(because)}`,
+      `${unit} moves from ${machineTitle(from)} to ${machineTitle(to)}: ${reasonText(because)}`,
   );
   const steps = pass.plans.flatMap(planLines);
   const failures = [
@@ -74,7 +73,7 @@ export function failedJson(results: readonly UnitResult[]): readonly object[] {
 }
 
 function extendedLine({ unit, machine, dropIns }: Extended): string {
-  return `Warning: Unit "${unit}" on machine ${title(machine)} has drop-ins that fleet did not write: ${dropIns.join(', ')}`;
+  return `Warning: Unit "${unit}" on machine ${machineTitle(machine)} has drop-ins that fleet did not write: ${dropIns.join(', ')}`;
 }
 
 const CUT_OFF =
@@ -92,14 +91,10 @@ function strandedLines(stranded: Stranded): readonly string[] {
   const { machine, units, wait } = stranded;
   const what = units.length === 1 ? 'unit' : 'units';
   return [
-    `Error: Cannot reconcile ${what} ${units.map((unit) => `"${unit}"`).join(', ')}: machine ${title(machine)} ${obstacleText(stranded)}`,
+    `Error: Cannot reconcile ${what} ${units.map((unit) => `"${unit}"`).join(', ')}: machine ${machineTitle(machine)} ${obstacleText(stranded)}`,
     // There is a warning about all machines already.
     ...(wait === undefined || wait.stays.code === 'cut-off'
       ? []
       : stayHints(wait.stays, wait.silentMs, units)),
   ];
-}
-
-function title(machine: MachineRef): string {
-  return machine.address === '' ? `"${machine.name}"` : machineTitle(machine);
 }

@@ -1,11 +1,12 @@
 import stringWidth from 'string-width';
+import { groupBy } from '../base/group-by.ts';
 import { compareText } from '../base/text.ts';
 import type { PlannedChange } from '../reconcile/events.ts';
 import { formatAge } from './format.ts';
 import type { Wait } from './pass-watch.ts';
 
 /** The size of a terminal, in characters. */
-type Size = { readonly columns: number; readonly rows: number };
+export type ScreenSize = { readonly columns: number; readonly rows: number };
 
 /** The limit of unit names for one action on a machine. */
 const NAMED = 3;
@@ -13,12 +14,9 @@ const NAMED = 3;
 /** `Waiting for m2 to start web.service` */
 export function waitText({ machine, changes }: Wait): string {
   if (changes.length === 0) return `Waiting for ${machine} to answer`;
-  const actions = new Map<string, string[]>();
-  for (const change of changes) {
-    const action = actionOf(change);
-    actions.set(action, [...(actions.get(action) ?? []), change.unit]);
-  }
-  const parts = [...actions].map(([action, units]) => `${action} ${unitList(units)}`);
+  const parts = [...groupBy(changes, actionOf)].map(
+    ([action, each]) => `${action} ${unitList(each.map(({ unit }) => unit))}`,
+  );
   return `Waiting for ${machine} to ${parts.join(' and to ')}`;
 }
 
@@ -29,7 +27,7 @@ export function waitText({ machine, changes }: Wait): string {
 export function liveLines(
   waits: readonly Wait[],
   nowMs: number,
-  { columns, rows }: Size,
+  { columns, rows }: ScreenSize,
 ): readonly { readonly text: string; readonly width: number }[] {
   const sorted = waits.toSorted((a, b) => compareText(a.machine, b.machine));
   // The cursor is below the last line, and a line as wide as the terminal may wrap.
@@ -67,15 +65,22 @@ function unitList(units: readonly string[]): string {
   return `${units.slice(0, NAMED).join(', ')} and ${units.length - NAMED} more units`;
 }
 
-/** At most `width` columns; a character that takes two of them is never cut in half. */
+/** At most `width` columns, with an ellipsis if something is cut. */
 function cut(text: string, width: number): string {
-  if (stringWidth(text) <= width) return text;
+  return stringWidth(text) <= width ? text : `${cutLine(text, Math.max(0, width - 1))}…`;
+}
+
+const ASCII = /^[ -~]*$/;
+
+/** The first `columns` columns of a line; a character of two columns is never split. */
+export function cutLine(line: string, columns: number): string {
+  if (ASCII.test(line)) return line.slice(0, columns);
   let kept = '';
-  let used = 1;
-  for (const { segment } of new Intl.Segmenter().segment(text)) {
-    used += stringWidth(segment);
-    if (used > width) break;
+  let width = 0;
+  for (const { segment } of new Intl.Segmenter().segment(line)) {
+    width += stringWidth(segment);
+    if (width > columns) break;
     kept += segment;
   }
-  return `${kept}…`;
+  return kept;
 }

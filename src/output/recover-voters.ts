@@ -1,6 +1,7 @@
 import { formatTime } from '../base/time.ts';
 import type { LostMajority, RebuiltVoters } from '../operations/recover-voters.ts';
 import { unconfirmedLines } from './recover.ts';
+import type { ReportLines } from './report.ts';
 
 /** What is left without a majority of the voters, and what may be missing. */
 export function lostMajorityLines({
@@ -41,7 +42,7 @@ export function lostMajorityLines({
 export function rebuiltReport(
   { missing, outdated, unknown }: LostMajority,
   { voters, wanted }: RebuiltVoters,
-): { readonly out: readonly string[]; readonly err: readonly string[] } {
+): ReportLines {
   const open = unknown.flatMap(({ unconfirmed }) => unconfirmed?.machine ?? []);
   const more = `hint: The registry has ${voters.length} of ${wanted} voters. Other machines become voters when they answer: fleetctl reconcile`;
   return {

@@ -30,8 +30,8 @@ export function voterWarnings({ voters, withoutMajority }: RegistryStatus): read
   return [...voters.flatMap(warningsAbout), ...advice];
 }
 
-function warningsAbout({ error, state, machine, revision, isContained }: VoterStatus): readonly string[] {
-  if (state === 'former')
-    return isContained === true ? [] : [`Warning: ${formerText({ machine, revision })}`];
+function warningsAbout(voter: VoterStatus): readonly string[] {
+  const { error, state, isContained } = voter;
+  if (state === 'former') return isContained === true ? [] : [`Warning: ${formerText(voter)}`];
   return error === undefined ? [] : [`Warning: ${error.message}`];
 }

@@ -1,4 +1,5 @@
 import type { FleetError } from '../base/errors.ts';
+import { groupBy } from '../base/group-by.ts';
 import { formatDuration } from '../base/time.ts';
 import type { UnreadableUnit } from '../cluster/snapshot.ts';
 import type {
@@ -56,12 +57,10 @@ export function missingLines({
 
 /** Units that are held for the same reason, such as the instances of a template, have one line. */
 export function heldLines(held: readonly HeldUnit[]): readonly string[] {
-  const lines = new Map<string, string[]>();
-  for (const each of held) lines.set(heldText(each), [...(lines.get(heldText(each)) ?? []), each.unit]);
-  return [...lines].map(([why, [first, ...more]]) => {
+  return [...groupBy(held, heldText)].map(([why, [first, ...more]]) => {
     const others =
       more.length === 0 ? '' : more.length === 1 ? ' (and 1 other)' : ` (and ${more.length} others)`;
-    return `Warning: Unit "${first}"${others} is held: ${why}`;
+    return `Warning: Unit "${first.unit}"${others} is held: ${why}`;
   });
 }
 

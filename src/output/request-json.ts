@@ -3,7 +3,7 @@ import type { Rollback } from '../operations/rollback.ts';
 import { isUnschedulable, type RequestResult, type UnitResult } from '../operations/unit-result.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import { entryText } from './failure.ts';
-import { confirmationsJson, machineJson, problemsJson, unreachableJson } from './json.ts';
+import { confirmationsJson, machineJson, problemsJson, rejectedJson, unreachableJson } from './json.ts';
 import { resultOf } from './listings.ts';
 import { reasonText } from './reason.ts';
 
@@ -69,7 +69,7 @@ function resultJson(result: UnitResult, folder: string | undefined): object {
       const { summary, lines, hint } = entryText(entry, { unit, folder });
       return { machine: machineJson(entry.machine), reason: summary, lines, hint: hint ?? null };
     }),
-    rejected: rejected.map(({ machine, reason }) => ({ machine, reason: reasonText(reason) })),
+    rejected: rejectedJson(rejected),
     despite: violation === undefined ? null : reasonText(violation),
   };
 }

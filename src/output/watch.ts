@@ -1,8 +1,8 @@
-import stringWidth from 'string-width';
 import type { FleetError } from '../base/errors.ts';
 import { oneLine } from '../base/visible.ts';
 import type { Listing } from '../operations/listing.ts';
 import { formatDate } from './format.ts';
+import { cutLine, type ScreenSize } from './progress.ts';
 import { errorLines, missingLines } from './report.ts';
 
 /** Shows each update of a watched listing, or its error. */
@@ -24,9 +24,6 @@ export type Canvas<Row> = {
   /** Printed between listings in a pipe; by default an empty line. */
   readonly separator?: string;
 };
-
-/** The size of a terminal, in characters. */
-export type ScreenSize = { readonly columns: number; readonly rows: number };
 
 /** Redraws the listing in place with every update. */
 export function screenView<Row>(
@@ -97,19 +94,4 @@ export function fitScreen(
   return [...head, ...shown, ...foot]
     .slice(0, Math.max(1, rows - 1))
     .map((line) => cutLine(oneLine(line), columns));
-}
-
-const ASCII = /^[ -~]*$/;
-
-/** The first `columns` columns of a line; a character of two columns is never split. */
-export function cutLine(line: string, columns: number): string {
-  if (ASCII.test(line)) return line.slice(0, columns);
-  let cut = '';
-  let width = 0;
-  for (const { segment } of new Intl.Segmenter().segment(line)) {
-    width += stringWidth(segment);
-    if (width > columns) break;
-    cut += segment;
-  }
-  return cut;
 }

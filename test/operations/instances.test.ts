@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { recover } from '../../src/operations/recover.ts';
-import { requestUnit } from '../../src/operations/request-unit.ts';
 import { load, start, submitUnits } from '../../src/operations/set-target-state.ts';
+import { requestUnit } from '../../src/operations/submit.ts';
 import type { RequestResult } from '../../src/operations/unit-result.ts';
 import { requestReport } from '../../src/output/request-report.ts';
 import type { Ports } from '../../src/reconcile/ports.ts';

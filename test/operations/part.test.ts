@@ -72,7 +72,7 @@ it('gives the results and the registry that reading everything gives, for random
       const target = pick(random, ['inactive', 'loaded', 'launched'] as const);
       const aim = random() < 0.3 ? () => target : undefined;
       const request = async (registry: Registry) => {
-        const { registry: _, ...rest } = await submitFiles(registry, locals, replace, aim, companions);
+        const { registry: _, ...rest } = await submitFiles(registry, { locals, replace, aim, companions });
         return rest;
       };
       const [mine, theirs] = [await request(part), await request(always(whole))];

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import type { Listing } from '../../src/operations/listing.ts';
-import { cutLine, fitScreen, screenView, streamView } from '../../src/output/watch.ts';
+import { cutLine } from '../../src/output/progress.ts';
+import { fitScreen, screenView, streamView } from '../../src/output/watch.ts';
 
 const LOCKED = new FleetError('registry-locked', 'the registry is locked', { hint: 'Wait' });
 const M1 = { name: 'm1', id: undefined, address: '10.0.0.1' };

@@ -1,7 +1,7 @@
 import { FleetError } from '../../src/base/errors.ts';
 import { sha256 } from '../../src/base/hash.ts';
 import { isUp } from '../../src/cluster/unit-state.ts';
-import { releaseEdits } from '../../src/operations/release.ts';
+import { releaseEdits } from '../../src/operations/submit.ts';
 import type { ReconcileReport } from '../../src/reconcile/pass.ts';
 import type { Ports } from '../../src/reconcile/ports.ts';
 import { reconcile } from '../../src/reconcile/reconcile.ts';

@@ -2,7 +2,7 @@ import type { ClusterSnapshot, DesiredUnit } from '../../cluster/snapshot.ts';
 import { TARGET_STATES, type TargetState } from '../../cluster/unit-state.ts';
 import { placesOf } from '../../operations/list-unit-files.ts';
 import { listUnits as listStateRows, type UnitRow } from '../../operations/list-units.ts';
-import { forgetUnit, requestUnit } from '../../operations/request-unit.ts';
+import { forgetUnit, requestUnit } from '../../operations/submit.ts';
 import { hashUnitFile, parseUnitFile, serialise } from '../../unit/unit-file.ts';
 import { isTemplate, parseUnitName, type UnitName, unitNameProblem } from '../../unit/unit-name.ts';
 import { ApiError, type ApiResponse, type Call, isObject, json, parseJson } from '../call.ts';

@@ -172,7 +172,7 @@ async function showPlan(
   plan: SetPlan,
   resultsFollow = false,
 ): Promise<void> {
-  const [{ planLines }, { requestFailures }, { unreachableLines }] = await Promise.all([
+  const [{ planLines, planJson }, { requestFailures }, { unreachableLines }] = await Promise.all([
     import('../../output/sets/plan.ts'),
     import('../../output/request-failures.ts'),
     import('../../output/report.ts'),
@@ -181,10 +181,7 @@ async function showPlan(
   const hasTexts = changes.some(({ text }) => text !== undefined);
   const diff = hasTexts ? (await import('../../output/difference.ts')).differenceLines : () => [];
   if (options.output === 'json') {
-    const [{ planJson }, { jsonText }] = await Promise.all([
-      import('../../output/sets/json.ts'),
-      import('../../output/json.ts'),
-    ]);
+    const { jsonText } = await import('../../output/json.ts');
     streams.out(jsonText(planJson(plan)));
   } else if (options.output === 'markdown') {
     const { planMarkdown } = await import('../../output/sets/markdown.ts');
@@ -233,9 +230,8 @@ async function reportApplied(
   call: Call,
   { plan, result }: Extract<Applied, { readonly kind: 'applied' }>,
 ): Promise<ExitStatus> {
-  const [{ appliedReport }, { planJson }, { requestJson }, { jsonText }] = await Promise.all([
-    import('../../output/sets/applied.ts'),
-    import('../../output/sets/json.ts'),
+  const [{ appliedReport, planJson }, { requestJson }, { jsonText }] = await Promise.all([
+    import('../../output/sets/plan.ts'),
     import('../../output/request-json.ts'),
     import('../../output/json.ts'),
   ]);

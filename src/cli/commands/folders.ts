@@ -21,7 +21,7 @@ export const diffCommand: Command = {
     refuseController(call.flags, call.streams);
     const [{ withRegistry }, { textDifferences }, wanted] = await Promise.all([
       import('../registry.ts'),
-      import('../../operations/sets/differences.ts'),
+      import('../../operations/sets/edits.ts'),
       wantedBy(call, 'any'),
     ]);
     const { files, problems } = await withRegistry(call, async (registry) =>
@@ -61,7 +61,7 @@ export const exportCommand: Command = {
   async run({ arguments: [folder = ''], options, flags, streams }) {
     const [{ withRegistry }, { exportUnits }] = await Promise.all([
       import('../registry.ts'),
-      import('../../operations/sets/write-folder.ts'),
+      import('../../operations/sets/export.ts'),
     ]);
     const set = textOption(options.set);
     const { written, sets, problems } = await withRegistry({ flags, streams }, (registry) =>

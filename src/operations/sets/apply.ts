@@ -1,15 +1,19 @@
 import { FleetError } from '../../base/errors.ts';
 import type { LoggedEvent } from '../../cluster/logged-event.ts';
+import type { Observation } from '../../cluster/snapshot.ts';
+import { covers } from '../../reconcile/early.ts';
 import type { Ports } from '../../reconcile/ports.ts';
 import { reconcile } from '../../reconcile/reconcile.ts';
 import type { RegistryView } from '../../registry/view.ts';
+import { keepSessions, type SystemdDriver } from '../../systemd/driver.ts';
+import { type ObserveRequest, observedBy } from '../../systemd/observation.ts';
+import type { EventRow } from '../list-events.ts';
 import { awaitLease } from '../observe-cluster.ts';
-import { type Requested, withOverruled } from '../overruled.ts';
+import { overruleAndDelete, type Requested } from '../overruled.ts';
 import { startedAlone, unitsApart } from '../related-units.ts';
-import { releaseEdits } from '../release.ts';
+import { releaseEdits } from '../submit.ts';
 import { type RequestResult, requestResult } from '../unit-result.ts';
 import { editsOf, type SetEdits, type SetOptions } from './edits.ts';
-import { type KeptObservations, keepObservations } from './kept-observations.ts';
 import { isSamePlan, isSameRequest, planSet, revisionOf, type SetPlan } from './plan.ts';
 import type { WantedSet } from './wanted.ts';
 
@@ -23,9 +27,6 @@ export type ApplyRequest = SetOptions & {
   readonly leaseWaitMs: number;
 };
 
-/** A change of a unit after a plan was made. */
-export type LaterEvent = { readonly at: number; readonly by: string; readonly event: LoggedEvent };
-
 /** The result of `apply`. `refused`: the folder cannot be applied. */
 export type Applied =
   | { readonly kind: 'unchanged' | 'refused' | 'declined'; readonly plan: SetPlan }
@@ -36,7 +37,8 @@ export type Applied =
 export type Stale = {
   readonly kind: 'stale';
   readonly plan: SetPlan;
-  readonly events: readonly LaterEvent[];
+  /** The changes of its units since then. */
+  readonly events: readonly EventRow[];
   /** The files or the options are not those of the plan with that id. */
   readonly isOtherRequest: boolean;
   /** The present plan has work. */
@@ -64,9 +66,7 @@ export async function applySet(ports: Ports, wanted: WantedSet, request: ApplyRe
   throw new FleetError(
     'registry-conflict',
     `Cannot apply set "${wanted.name}": other processes were faster ${ATTEMPTS} times`,
-    {
-      hint: 'Try again when fewer commands run at the same time',
-    },
+    { hint: 'Try again when fewer commands run at the same time' },
   );
 }
 
@@ -98,6 +98,42 @@ async function attempt(
   } finally {
     await driver.close();
   }
+}
+
+/** A driver that answers a repeated observation with the first one, until the machine is changed. */
+type KeptObservations = SystemdDriver & { readonly forget: () => void };
+
+/**
+ * A driver for a plan and the pass that executes it, over one session with each machine. The pass gets the observation that
+ * the plan was made from, so it takes exactly the planned steps. `close` ends the sessions and leaves `driver` open.
+ */
+function keepObservations(driver: SystemdDriver): KeptObservations {
+  const kept = keepSessions(driver);
+  const answers = new Map<
+    string,
+    { readonly request: ObserveRequest; readonly answer: Promise<Observation> }
+  >();
+  return {
+    ...kept,
+    connect(machine) {
+      const session = kept.connect(machine);
+      const observed = observedBy(session, (query) => {
+        const known = answers.get(machine.name);
+        if (known !== undefined && covers(known.request, query.request)) return known.answer;
+        const answer = session.ask(query);
+        answers.set(machine.name, { request: query.request, answer });
+        return answer;
+      });
+      return {
+        ...observed,
+        change(...words) {
+          answers.delete(machine.name);
+          return session.change(...words);
+        },
+      };
+    },
+    forget: () => answers.clear(),
+  };
 }
 
 /** Undefined if the plan has that id, or if the one with that id has been executed: no part of it is left to do. */
@@ -137,33 +173,21 @@ async function execute(
   const report = await reconcile(ports, scope, { limits: request.limits });
   const changed = new Set(plan.changes.map(({ unit }) => unit));
   const { snapshot } = report;
-  return forgetPruned(ports, plan, {
+  const result = {
     ...requestResult(report, plan.edits.held),
     folder: wanted.folder,
     alone: startedAlone(changed, snapshot.units),
     apart: unitsApart(changed, snapshot.units),
-  });
+  };
+  return overruleAndDelete(ports, requestedBy(plan), result, new Set(plan.edits.pruned));
 }
 
-/** Deletes the units that the pass has removed from their machines, unless another command wants them again. */
-async function forgetPruned(ports: Ports, plan: SetPlan, result: RequestResult): Promise<RequestResult> {
-  const { edits } = plan;
-  const requested = edits.units.map(
-    ({ name, target, digest }): Requested => ({
-      unit: name,
-      targets: [target],
-      text: { digest, isNew: plan.changes.some(({ unit, text }) => unit === name && text !== undefined) },
-    }),
-  );
-  let request = result;
-  await ports.registry.update((current) => {
-    request = withOverruled(requested, result, current, ports.clock.now());
-    return request.results
-      .filter(({ unit, failures }) => edits.pruned.includes(unit) && failures.length === 0)
-      .filter(({ unit }) => current.units.has(unit))
-      .map(({ unit }) => ({ kind: 'delete-unit', name: unit }));
-  });
-  return request;
+function requestedBy({ edits, changes }: SetPlan): readonly Requested[] {
+  return edits.units.map(({ name, target, digest }) => ({
+    unit: name,
+    targets: [target],
+    text: { digest, isNew: changes.some(({ unit, text }) => unit === name && text !== undefined) },
+  }));
 }
 
 /** Whether the registry still leads to the edits of the plan, and has the affected units unchanged. */
@@ -192,13 +216,13 @@ function laterEvents(
   id: string,
   { before, changes }: SetPlan,
   { name, units }: WantedSet,
-): readonly LaterEvent[] {
+): readonly EventRow[] {
   const since = revisionOf(id);
   if (since === undefined) return [];
   const isOurs = (unit: string, kind: LoggedEvent['kind']): boolean =>
     changes.some((change) => change.unit === unit) ||
     (EXECUTED.has(kind) && (units.has(unit) || before.units.get(unit)?.set === name));
-  const last = new Map<string, LaterEvent>();
+  const last = new Map<string, EventRow>();
   for (const { key, at, by, events } of before.events) {
     if (Number(/\d+$/.exec(key)?.[0] ?? 0) < since) continue;
     for (const event of events)

@@ -11,9 +11,8 @@ import type { ReconcileReport } from '../../reconcile/pass.ts';
 import type { RegistryView } from '../../registry/view.ts';
 import { type Decision, machinesOf } from '../../schedule/decision.ts';
 import { optionValues, parseUnitFile } from '../../unit/unit-file.ts';
-import { parseUnitName, templateOf } from '../../unit/unit-name.ts';
 import type { SetEdits } from './edits.ts';
-import type { WantedSet } from './wanted.ts';
+import { templateNameOf, type WantedSet } from './wanted.ts';
 
 /**
  * What happens to a unit. `restarted`, `started` and `stopped` are for units whose text and target state stay; `repaired`
@@ -114,7 +113,7 @@ function changeOf(
   return {
     unit,
     kind,
-    path: pathOf(unit, wanted) ?? (text && pathOf(templateOf(parseUnitName(unit))?.text ?? '', wanted)),
+    path: pathOf(unit, wanted) ?? (text && pathOf(templateNameOf(unit) ?? '', wanted)),
     text,
     target,
     machines: machines.map(name).toSorted(compareText),

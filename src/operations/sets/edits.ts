@@ -4,13 +4,13 @@ import type { RolloutLimits } from '../../plan/rollout.ts';
 import { heldText } from '../../registry/kept-texts.ts';
 import type { RegistryView } from '../../registry/view.ts';
 import { differOnlyInFolderOptions } from '../../unit/folder-options.ts';
-import { isTemplate, parseUnitName, templateOf } from '../../unit/unit-name.ts';
+import { isTemplateName } from '../../unit/unit-name.ts';
 import { contradictionsOf } from '../contradictions.ts';
+import { type Aim, type Draft, draftOf } from '../draft.ts';
 import type { LocalUnit } from '../local-file.ts';
 import { hasInstall } from '../set-target-state.ts';
-import { type Aim, draftOf } from '../submit.ts';
-import type { UnitProblem } from '../unit-result.ts';
-import type { WantedSet } from './wanted.ts';
+import type { DifferingFile, UnitProblem } from '../unit-result.ts';
+import { templateNameOf, type WantedSet } from './wanted.ts';
 
 /** The treatment of units that belong to another set, or that the folder lacks. */
 export type SetOptions = {
@@ -82,6 +82,26 @@ export function editsOf(wanted: WantedSet, view: RegistryView, options: SetOptio
   };
 }
 
+/** The texts that applying a folder would store, beside those of the registry. */
+export type TextDifferences = {
+  readonly files: readonly DifferingFile[];
+  readonly problems: readonly UnitProblem[];
+};
+
+/** The differences between the files of a folder and the registry; an instance with the file of its template has none. */
+export function textDifferences(wanted: WantedSet, view: RegistryView): TextDifferences {
+  const everything = { adopt: true, prune: false, pruneLimit: undefined, retry: true };
+  const { units, problems } = editsOf(wanted, view, everything);
+  const files = units.flatMap(({ name, text, digest }): readonly DifferingFile[] => {
+    const known = view.units.get(name);
+    const found = wanted.units.get(name);
+    if (known?.digest === digest || found === undefined) return [];
+    if (found.local.own === undefined && templateNameOf(name) !== undefined) return [];
+    return [{ unit: name, path: found.path, registryText: known?.text ?? '', fileText: text }];
+  });
+  return { files, problems };
+}
+
 /**
  * The changed units without texts that have failed before, which would be held at once: such a unit keeps its text, and so do
  * its template and the other instances. With `retry` all texts are stored.
@@ -101,8 +121,7 @@ function withoutFailed(
   const held = changed.flatMap((unit): readonly UnitProblem[] => {
     const machines = failed.get(keyOf(unit));
     const known = view.units.get(unit.name);
-    if (machines === undefined || known?.digest === unit.digest || isTemplate(parseUnitName(unit.name)))
-      return [];
+    if (machines === undefined || known?.digest === unit.digest || isTemplateName(unit.name)) return [];
     const rest = known === undefined ? 'it is not stored' : `it keeps text ${known.hash.slice(0, 7)}`;
     const message = `Cannot apply unit "${unit.name}": held: text ${unit.hash.slice(0, 7)} failed on ${[...machines].join(', ')}; ${rest}`;
     const hint = `Correct its file; or try this text again: fleetctl apply --retry ${folder}`;
@@ -129,10 +148,10 @@ function failedTexts(
 }
 
 function keyOf({ name, digest }: DesiredUnit): string {
-  return `${templateOf(parseUnitName(name))?.text ?? name} ${digest}`;
+  return `${templateNameOf(name) ?? name} ${digest}`;
 }
 
-type Drafted = { readonly draft: ReturnType<typeof draftOf>; readonly changed: readonly DesiredUnit[] };
+type Drafted = { readonly draft: Draft; readonly changed: readonly DesiredUnit[] };
 
 /**
  * The changes of units. A file that differs from the registry only in `Target=` or `Instances=` is stored if it changes the
@@ -143,8 +162,8 @@ function draftFor(wanted: WantedSet, view: RegistryView, { prune }: SetOptions):
   const locals = [...wanted.units.values()].map(({ local }) => local);
   const stored = locals.map((local) => asStored(local, view));
   const make = (files: readonly LocalUnit[]): Drafted => {
-    const draft = draftOf(view, files, true, aim);
-    return { draft, changed: draft.changes(view) };
+    const draft = draftOf(view, { locals: files, replace: true, aim });
+    return { draft, changed: draft.changes() };
   };
   const first = make(stored);
   if (stored.every((local, index) => local === locals[index])) return first;
@@ -153,7 +172,7 @@ function draftFor(wanted: WantedSet, view: RegistryView, { prune }: SetOptions):
   const instances = [...first.draft.created, ...ended.map(({ name }) => name)];
   const news = new Set([
     ...retargeted.map(({ name }) => name),
-    ...instances.flatMap((name) => templateOf(parseUnitName(name))?.text ?? []),
+    ...instances.flatMap((name) => templateNameOf(name) ?? []),
   ]);
   return make(stored.map((local, index) => (news.has(local.name.text) ? (locals[index] ?? local) : local)));
 }
@@ -174,7 +193,7 @@ function asStored(local: LocalUnit, view: RegistryView): LocalUnit {
  */
 function aimOf({ units }: WantedSet): Aim {
   return (unit, { areNamed }) => {
-    if (isTemplate(parseUnitName(unit.name))) return unit.target;
+    if (isTemplateName(unit.name)) return unit.target;
     const wanted = units.get(unit.name)?.target;
     return wanted ?? (areNamed && !hasInstall(unit) ? 'loaded' : 'launched');
   };
@@ -187,7 +206,7 @@ export function missingUnits(
 ): readonly DesiredUnit[] {
   const unusable = new Set(problems.map(({ unit }) => unit));
   const isUnusable = (name: string): boolean =>
-    unusable.has(name) || unusable.has(templateOf(parseUnitName(name))?.text ?? '');
+    unusable.has(name) || unusable.has(templateNameOf(name) ?? '');
   return [...view.units.values()].filter(
     ({ name, set: own }) => own === set && !units.has(name) && !isUnusable(name),
   );

@@ -42,15 +42,21 @@ export async function readUnitFolder(paths: readonly string[], cwd: string): Pro
   return {
     paths: roots,
     name: isFolder ? basename(resolve(cwd, ...roots)) : undefined,
-    files: parts.flatMap(({ files }) => files),
-    skipped: parts.flatMap(({ skipped }) => skipped),
-    problems: parts.flatMap(({ problems }) => problems),
+    ...joined(parts),
   };
 }
 
 type Part = Omit<UnitFolder, 'name' | 'paths'>;
 
 const NOTHING: Part = { files: [], skipped: [], problems: [] };
+
+function joined(parts: readonly Part[]): Part {
+  return {
+    files: parts.flatMap(({ files }) => files),
+    skipped: parts.flatMap(({ skipped }) => skipped),
+    problems: parts.flatMap(({ problems }) => problems),
+  };
+}
 
 /** `path` is as the user gave it, like all paths below. */
 async function readPath(path: string, cwd: string): Promise<Part & { readonly isFolder: boolean }> {
@@ -85,11 +91,7 @@ async function readFolder(folder: string, cwd: string): Promise<Part> {
         return part.files.length + part.problems.length > 0 ? part : skip(`${path}/`);
       }),
   );
-  return {
-    files: parts.flatMap(({ files }) => files),
-    skipped: parts.flatMap(({ skipped }) => skipped),
-    problems: parts.flatMap(({ problems }) => problems),
-  };
+  return joined(parts);
 }
 
 /** `regular` is the real path of a file that is known to be a regular one. */

@@ -8,8 +8,8 @@ import { clusterMachines } from '../../registry/inventory.ts';
 import { previewRegistry } from '../../registry/registry.ts';
 import type { RegistryView } from '../../registry/view.ts';
 import { previewDriver } from '../../systemd/driver.ts';
-import { isTemplate, parseUnitName } from '../../unit/unit-name.ts';
-import { releaseEdits } from '../release.ts';
+import { isTemplateName } from '../../unit/unit-name.ts';
+import { releaseEdits } from '../submit.ts';
 import { type RequestResult, requestResult, type UnitProblem } from '../unit-result.ts';
 import { changesOf, type PlannedUnit } from './changes.ts';
 import { editsOf, missingUnits, type SetEdits, type SetOptions } from './edits.ts';
@@ -43,7 +43,7 @@ export async function planSet(ports: Ports, wanted: WantedSet, options: SetOptio
   // The machines take as long to answer as the edits to be made.
   const missing = options.prune ? missingUnits(wanted, before) : [];
   const named = [...wanted.units.keys(), ...missing.map(({ name }) => name)];
-  const names = named.filter((name) => !isTemplate(parseUnitName(name)));
+  const names = named.filter((name) => !isTemplateName(name));
   const machines = clusterMachines(before, ports.machines);
   const driver = observedEarly(ports.driver, machines, { names, digests: true });
   try {

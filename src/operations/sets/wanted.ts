@@ -56,9 +56,8 @@ export function wantedSet(folder: UnitFolder, set: string | undefined): WantedSe
     }
   }
   const units = new Map<string, WantedUnit>();
-  for (const name of [...new Set([...files.keys(), ...instancesOf(files, placements)])].toSorted(
-    compareText,
-  )) {
+  const names = new Set([...files.keys(), ...instancesOf(files, placements)]);
+  for (const name of [...names].toSorted(compareText)) {
     const unit = wantedUnit(name, files);
     const target = (placements.get(name) ?? placements.get(templateNameOf(name) ?? ''))?.target;
     if (unit !== undefined) units.set(name, { ...unit, target });
@@ -94,7 +93,8 @@ function wantedUnit(
   return { path, local: { name: unit, own: own?.file, template: template?.file, beside } };
 }
 
-function templateNameOf(name: string): string | undefined {
+/** The name of an instance's template; undefined for any other unit. */
+export function templateNameOf(name: string): string | undefined {
   return templateOf(parseUnitName(name))?.text;
 }
 

@@ -1,3 +1,4 @@
+import { groupBy } from '../../base/group-by.ts';
 import { formatDuration } from '../../base/time.ts';
 import { CHANGE_KINDS, type ChangeKind, type PlannedUnit } from '../../operations/sets/changes.ts';
 import type { SetPlan } from '../../operations/sets/plan.ts';
@@ -71,15 +72,9 @@ export function reasonLines(
 export function sameTexts(
   changes: readonly PlannedUnit[],
 ): readonly (readonly [PlannedUnit, ...PlannedUnit[]])[] {
-  const groups = new Map<string, [PlannedUnit, ...PlannedUnit[]]>();
-  for (const change of changes) {
-    if (change.text === undefined) continue;
-    const key = JSON.stringify([change.path, change.text.before, change.text.after]);
-    const known = groups.get(key);
-    if (known === undefined) groups.set(key, [change]);
-    else known.push(change);
-  }
-  return [...groups.values()];
+  const withText = changes.filter(({ text }) => text !== undefined);
+  const keyOf = ({ path, text }: PlannedUnit): string => JSON.stringify([path, text?.before, text?.after]);
+  return [...groupBy(withText, keyOf).values()];
 }
 
 /** `1 new, 2 changed, 7 unchanged` */

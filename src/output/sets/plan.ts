@@ -1,10 +1,16 @@
 import type { Stale } from '../../operations/sets/apply.ts';
 import type { PlannedUnit } from '../../operations/sets/changes.ts';
 import type { SetPlan } from '../../operations/sets/plan.ts';
-import type { DifferingFile } from '../../operations/unit-result.ts';
+import type { DifferingFile, RequestResult, UnitResult } from '../../operations/unit-result.ts';
+import { isTemplateName } from '../../unit/unit-name.ts';
 import { eventText } from '../events.ts';
 import { formatAge } from '../format.ts';
+import { problemsJson, rejectedJson, unreachableJson } from '../json.ts';
+import { failedJson } from '../pass.ts';
+import { reasonText } from '../reason.ts';
+import type { ReportLines } from '../report.ts';
 import { requestFailures } from '../request-failures.ts';
+import { requestReport } from '../request-report.ts';
 import { changeText, countsText, reasonLines, SIGNS, sameTexts } from './change.ts';
 
 /** A line with coloured parts, by parameters of SGR. */
@@ -112,4 +118,65 @@ export function staleLines(
       ? 'hint: Give the options of the plan too, such as --prune; or check the new plan, and apply that one'
       : 'hint: Check the new plan, and apply that one',
   ];
+}
+
+/** The results of an applied plan: a line for each unit that it changed, and the failures of all units of the set. */
+export function appliedReport({ changes, edits }: SetPlan, result: RequestResult): ReportLines {
+  const isPruned = ({ unit }: UnitResult): boolean => edits.pruned.includes(unit);
+  const [ended, kept] = [result.results.filter(isPruned), result.results.filter((each) => !isPruned(each))];
+  const templates = changes.filter(({ unit }) => isTemplateName(unit)).map(({ unit }) => unit);
+  // A template is on no machine, unless a socket needs it.
+  const isNews = ({ unit, target }: UnitResult): boolean =>
+    changes.some((change) => change.unit === unit) && !(templates.includes(unit) && target === 'inactive');
+  const ends = requestReport('destroy', { ...result, results: ended, problems: [] });
+  return {
+    out: [
+      ...templates.filter((unit) => !edits.pruned.includes(unit)).map((unit) => `Template ${unit} stored`),
+      ...requestReport('apply', { ...result, results: kept.filter(isNews) }).out,
+      ...ends.out,
+    ],
+    err: [...new Set([...requestReport('apply', { ...result, results: kept }).err, ...ends.err])],
+  };
+}
+
+/** `{ "plan": …, "set": …, "changes": […], … }`, see src/manual/json.md. */
+export function planJson(plan: SetPlan): object {
+  const { set, id, changes, unchanged, edits, skipped, problems, expected } = plan;
+  return {
+    plan: id,
+    set,
+    changes: changes.map(changeJson),
+    unchanged,
+    left: edits.left,
+    joined: edits.joined,
+    skipped,
+    held: problemsJson(edits.held),
+    failures: failedJson(expected.results),
+    problems: problemsJson(problems),
+    unreachable: unreachableJson(expected.unreachable),
+  };
+}
+
+function changeJson(change: PlannedUnit): object {
+  const { unit, kind, path, text, target, machines, from, because, rejected, steps, global, confirmMs } =
+    change;
+  return {
+    unit,
+    change: kind,
+    path: path ?? null,
+    global,
+    desiredState: target.after,
+    before: target.before === undefined ? null : { desiredState: target.before },
+    text: text === undefined ? null : { before: text.before ?? null, after: text.after },
+    machines,
+    confirmMs: confirmMs ?? null,
+    from: from ?? null,
+    because: because === undefined ? null : reasonText(because),
+    rejected: rejectedJson(rejected),
+    steps: steps.map(({ machine, steps: kinds, obstacle }) => ({
+      machine,
+      steps: kinds,
+      obstacle: obstacle ?? null,
+    })),
+  };
 }

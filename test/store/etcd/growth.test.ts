@@ -63,7 +63,8 @@ describe.runIf(HAS_ETCD)('what etcd sends to a command about one unit', () => {
   });
 
   it('is only the documents of units, without texts and histories, to submit one', async () => {
-    const submit = (registry: Registry) => submitFiles(registry, [file('new.service')], false, undefined);
+    const files = { locals: [file('new.service')], replace: false };
+    const submit = (registry: Registry) => submitFiles(registry, files);
     const whole = await bytesFor(SIZES[1], (registry) => registry.load());
     expect(await bytesFor(SIZES[1], submit)).toBeLessThan(whole / 2);
   });
