@@ -26,7 +26,7 @@ export class UnusableFile extends FleetError {
   readonly why: string;
 
   constructor(path: string, why: string, hint?: string) {
-    super('config', `Cannot use ${quoted(path)}: ${why}`, hint === undefined ? {} : { hint });
+    super('config', `Cannot use ${quoted(path)}: ${why}`, { hint });
     this.why = why;
   }
 }

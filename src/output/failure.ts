@@ -1,3 +1,4 @@
+import { lowerFirst } from '../base/text.ts';
 import { formatDuration } from '../base/time.ts';
 import { quoted } from '../base/visible.ts';
 import { tieText } from '../cluster/dependencies.ts';

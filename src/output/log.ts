@@ -1,3 +1,4 @@
+import { lowerFirst } from '../base/text.ts';
 import { oneLine } from '../base/visible.ts';
 import type { UnitOutcome } from '../cluster/failure.ts';
 import { mayBeDown } from '../cluster/unreachable.ts';

@@ -1,4 +1,5 @@
 import { FleetError } from '../base/errors.ts';
+import { lowerFirst } from '../base/text.ts';
 import { mayBeDown } from '../cluster/unreachable.ts';
 import type { Voter } from './membership.ts';
 import type { Outcome } from './register.ts';
@@ -23,14 +24,10 @@ export function causesOf(
   return {
     clauses: [
       ...(silent.length > 0 ? [`${silentWords}: ${silent.join(', ')}`] : []),
-      ...others.map(({ error }) => asClause(error.message)),
+      ...others.map(({ error }) => lowerFirst(error.message)),
     ],
     hint: others.find(({ error }) => error.hint !== undefined)?.error.hint,
   };
-}
-
-function asClause(message: string): string {
-  return `${message.slice(0, 1).toLowerCase()}${message.slice(1)}`;
 }
 
 /** Two registries have equally many machines; `holders` are those of each. */

@@ -1,3 +1,4 @@
+import { parseObject } from '../base/json.ts';
 import { isRevision } from '../store/snapshot.ts';
 import { isRound } from './ballot.ts';
 import { unknownChangeError } from './failures.ts';
@@ -62,7 +63,7 @@ export function formatHead(head: Head): string {
 
 /** Undefined for anything that {@link formatHead} does not write. */
 export function parseHead(text: string): Head | undefined {
-  const value = parseObject(text);
+  const value = text.length > MAX_HEAD_BYTES ? undefined : parseObject(text);
   if (value?.fleet !== 'head' || value.format !== 1) return undefined;
   const { cluster, revision, segments, commits, accepted, recovered } = value;
   const membership = readMembership(value.membership);
@@ -132,14 +133,4 @@ function isList<T>(value: unknown, most: number, is: (each: unknown) => each is 
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
-}
-
-function parseObject(text: string): Record<string, unknown> | undefined {
-  if (text.length > MAX_HEAD_BYTES) return undefined;
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }

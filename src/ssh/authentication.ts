@@ -47,7 +47,7 @@ export class Authentication {
   /** Why the login was refused. `serverSays` is the reason with which the machine ended the connection itself. */
   failure(serverSays: string | undefined): FleetError {
     const fail = (what: string, hint?: string): FleetError =>
-      cannotReach(this.#target, 'ssh-authentication', what, hint === undefined ? {} : { hint });
+      cannotReach(this.#target, 'ssh-authentication', what, { hint });
     const { user } = this.#target;
     const methods = this.#methods ?? ['publickey'];
     const others = methods.join(', ');

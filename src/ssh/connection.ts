@@ -5,7 +5,7 @@ import { formatDuration } from '../base/time.ts';
 import { quoted } from '../base/visible.ts';
 import type { ByteCounter, ByteStream } from './byte-stream.ts';
 import type { PooledConnection } from './connection-pool.ts';
-import { cannotReach, lost, MAX_SESSIONS, NoMoreSessions, noWay, Unsent } from './failure.ts';
+import { cannotReach, lost, MAX_SESSIONS, NoMoreSessions, noWay, slowSession, Unsent } from './failure.ts';
 import { ChannelProcess } from './remote-process.ts';
 import type { SshTarget } from './target.ts';
 import type { Login, RemoteSession, SessionRequest } from './transport.ts';
@@ -92,7 +92,7 @@ export class Connection implements PooledConnection {
       const timer = setTimeout(() => {
         if (this.#counter.bytesRead === heard) return timer.refresh();
         isLate = true;
-        return reject(this.#slow());
+        return reject(slowSession(this.#target));
       }, this.#target.connectTimeoutMs);
       const answered = (error: Error | undefined, channel: ClientChannel | undefined): void => {
         this.#asking--;
@@ -219,11 +219,6 @@ export class Connection implements PooledConnection {
   #abandon(reason: string): void {
     this.#reason ??= reason;
     this.#line.stream.destroy();
-  }
-
-  #slow(): FleetError {
-    const time = formatDuration(this.#target.connectTimeoutMs);
-    return cannotReach(this.#target, 'ssh-timeout', `it did not start a session within ${time}`);
   }
 
   #refused({ terminal, forwardAgent }: SessionRequest, error: Error | undefined): FleetError {

@@ -1,9 +1,10 @@
 import { causeText, type ErrorCode, FleetError, remedyOf } from '../base/errors.ts';
+import { hostAndPort, lowerFirst } from '../base/text.ts';
 import { formatDuration } from '../base/time.ts';
 import { quoted } from '../base/visible.ts';
 import type { SshTarget } from './target.ts';
 
-export type FailureOptions = { readonly hint?: string; readonly cause?: unknown };
+export type FailureOptions = { readonly hint?: string | undefined; readonly cause?: unknown };
 
 /** The phase of a connection: resolving the name, TCP, the SSH handshake, or the login. */
 export type OpenPhase = 'name' | 'connect' | 'handshake' | 'authentication';
@@ -31,14 +32,14 @@ export class NoMoreSessions extends FleetError {
 /** A login had ended before a session was requested: no part of the request has been sent. */
 export class Unsent extends FleetError {
   constructor({ code, message, hint }: FleetError) {
-    super(code, message, hint === undefined ? {} : { hint });
+    super(code, message, { hint });
   }
 }
 
 /** The target itself was not tried: there is no connection to it, or no key to log in with. */
 export class NotTried extends FleetError {
   constructor({ code, message, hint, cause }: FleetError) {
-    super(code, message, { cause, ...(hint !== undefined && { hint }) });
+    super(code, message, { hint, cause });
   }
 }
 
@@ -47,12 +48,16 @@ export const MAX_SESSIONS =
   'Look for the reason in the log of sshd on the machine; MaxSessions limits the sessions of one connection';
 
 function cannotReachIt(target: SshTarget): string {
-  return `Cannot reach machine "${target.name}" (${address(target)})`;
+  return `Cannot reach machine "${target.name}" (${hostAndPort(target)})`;
 }
 
 /** A connection, or a command on it, that was lost: `Lost machine "m1" (127.77.0.1:22): connection closed`. */
 export function lost(target: SshTarget, what: string, options: FailureOptions = {}): FleetError {
-  return new FleetError('ssh-lost', `Lost machine "${target.name}" (${address(target)}): ${what}`, options);
+  return new FleetError(
+    'ssh-lost',
+    `Lost machine "${target.name}" (${hostAndPort(target)}): ${what}`,
+    options,
+  );
 }
 
 /** SSH_DISCONNECT_KEY_EXCHANGE_FAILED (RFC 4253, 11.1). */
@@ -63,12 +68,11 @@ export function openFailure(target: SshTarget, phase: OpenPhase, error: Error): 
   const { code, level } = error as { readonly code?: unknown; readonly level?: unknown };
   if (typeof code === 'string' && LACKS.has(code)) {
     const what = `${cannotReachIt(target)}: this computer cannot open another connection: ${causeText(error)}`;
-    const hint = remedyOf(error);
-    return new FleetError('local', what, { cause: error, ...(hint !== undefined && { hint }) });
+    return new FleetError('local', what, { hint: remedyOf(error), cause: error });
   }
   const known = typeof code === 'string' ? SOCKET_ERRORS[code] : undefined;
   if (known !== undefined)
-    return cannotReach(target, ...known, { cause: error, ...hintFor(target, known[0]) });
+    return cannotReach(target, ...known, { hint: hintFor(target, known[0]), cause: error });
   if (phase === 'name' || phase === 'connect') {
     const what = typeof code === 'string' ? code : error.message;
     return cannotReach(target, 'ssh-local', what, { cause: error });
@@ -80,16 +84,9 @@ export function openFailure(target: SshTarget, phase: OpenPhase, error: Error): 
   // ssh2 cannot continue, as with a banner that is longer than its longest packet; a number is the reason that the other
   // side gave for its DISCONNECT message.
   const isOurs = typeof code !== 'number' || code === KEY_EXCHANGE_FAILED;
-  const hint = isOurs ? { hint: otherTransport(target) } : {};
-  return cannotReach(
-    target,
-    'ssh-turned-away',
-    `no SSH connection: ${isOurs ? error.message : quoted(error.message)}`,
-    {
-      cause: error,
-      ...hint,
-    },
-  );
+  const what = `no SSH connection: ${isOurs ? error.message : quoted(error.message)}`;
+  const hint = isOurs ? otherTransport(target) : undefined;
+  return cannotReach(target, 'ssh-turned-away', what, { hint, cause: error });
 }
 
 /** The hint if ssh2 does not support what a machine requires. */
@@ -116,8 +113,7 @@ export function closedWhile(
 
 /** A jump host on the way to the target cannot be used; the code is the one of its failure. */
 export function noWay(target: SshTarget, { code, message, hint }: FleetError): FleetError {
-  const why = `${message.slice(0, 1).toLowerCase()}${message.slice(1)}`;
-  return new NotTried(cannotReach(target, code, why, hint === undefined ? {} : { hint }));
+  return new NotTried(cannotReach(target, code, lowerFirst(message), { hint }));
 }
 
 /** The transport was closed before the connection was open. */
@@ -135,12 +131,13 @@ export function timedOut(target: SshTarget, phase: OpenPhase): FleetError {
   }[phase];
   const time = formatDuration(target.connectTimeoutMs);
   const code = phase === 'name' ? 'ssh-name' : 'ssh-timeout';
-  return cannotReach(target, code, `${what} within ${time}`, hintFor(target, code));
+  return cannotReach(target, code, `${what} within ${time}`, { hint: hintFor(target, code) });
 }
 
-/** `host:port`, with brackets around an IPv6 address. */
-function address({ host, port }: Pick<SshTarget, 'host' | 'port'>): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+/** The machine is connected, but has not granted a session within `connectTimeoutMs`. */
+export function slowSession(target: SshTarget): FleetError {
+  const time = formatDuration(target.connectTimeoutMs);
+  return cannotReach(target, 'ssh-timeout', `it did not start a session within ${time}`);
 }
 
 /** Errors of socket(2) and connect(2) of this computer, not of a machine. */
@@ -159,12 +156,12 @@ const SOCKET_ERRORS: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   EPIPE: ['ssh-lost', 'connection reset'],
 };
 
-function hintFor(target: SshTarget, code: ErrorCode): { readonly hint?: string } {
+/** The hint that goes with a code; undefined if there is none. */
+export function hintFor(target: SshTarget, code: ErrorCode): string | undefined {
   const hints: Partial<Record<ErrorCode, string>> = {
     'ssh-name': `Check "address" in [machine.${target.name}]`,
     'ssh-refused': `Check that sshd listens on port ${target.port} there`,
     'ssh-timeout': `Check that the machine is up and that no firewall drops port ${target.port}`,
   };
-  const hint = hints[code];
-  return hint === undefined ? {} : { hint };
+  return hints[code];
 }

@@ -108,7 +108,7 @@ class RemoteStore implements Store {
     else if (error.code === undefined) pending?.reject(new TypeError(error.message));
     else {
       const { code, message, hint } = error;
-      pending?.reject(new FleetError(code, message, hint === undefined ? {} : { hint }));
+      pending?.reject(new FleetError(code, message, { hint }));
     }
   }
 }

@@ -1,3 +1,4 @@
+import { parseObject } from '../base/json.ts';
 import { LIMITS, readNumber, readWord } from '../machine/limits.ts';
 import { quote } from '../ssh/shell.ts';
 import journalShell from './journal.sh';
@@ -108,15 +109,6 @@ export function unitOfEntry({ fields }: JournalEntry, units: readonly string[]):
 }
 
 const UNIT_FIELDS = ['UNIT', 'OBJECT_SYSTEMD_UNIT', 'COREDUMP_UNIT', '_SYSTEMD_UNIT', '_SYSTEMD_SLICE'];
-
-function parseObject(line: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    return typeof value === 'object' && value !== null ? { ...value } : undefined;
-  } catch {
-    return undefined;
-  }
-}
 
 /** A repeated field is an array; a field that is not printable text is an array of bytes. */
 function textOf(value: unknown): string {

@@ -1,3 +1,4 @@
+import { hostAndPort } from '../../base/text.ts';
 import { quote } from '../shell.ts';
 import type { SshTarget } from '../target.ts';
 import type { SessionRequest } from '../transport.ts';
@@ -101,12 +102,12 @@ function connectionOptions(target: SshTarget): string[] {
 }
 
 /** `none` prevents that ssh uses a ProxyCommand or ProxyJump from its configuration. */
-function way({ via, host, port }: SshTarget, jumpSocket: string | undefined): string[] {
+function way(target: SshTarget, jumpSocket: string | undefined): string[] {
   if (jumpSocket !== undefined) {
-    const place = `${host.includes(':') ? `[${host}]` : host}:${port}`;
-    const words = ['ssh', '-F', 'none', ...throughMaster(jumpSocket), '-W', place, 'machine'];
+    const words = ['ssh', '-F', 'none', ...throughMaster(jumpSocket), '-W', hostAndPort(target), 'machine'];
     return [`ProxyCommand=${words.map(quote).join(' ').replaceAll('%', '%%')}`];
   }
+  const { via } = target;
   return [`ProxyCommand=${via.kind === 'command' ? via.command.replaceAll('%', '%%') : 'none'}`];
 }
 

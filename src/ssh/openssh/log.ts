@@ -1,6 +1,6 @@
 import type { ErrorCode, FleetError } from '../../base/errors.ts';
 import { quoted } from '../../base/visible.ts';
-import { cannotReach, closedWhile, NotTried, type OpenPhase } from '../failure.ts';
+import { cannotReach, closedWhile, hintFor, NotTried, type OpenPhase } from '../failure.ts';
 import type { SshTarget } from '../target.ts';
 import type { Login } from '../transport.ts';
 
@@ -88,7 +88,9 @@ function failureAt(step: Step, target: SshTarget, lines: readonly string[]): Fle
   switch (step) {
     case 'name':
       return /^ssh: Could not resolve hostname/.test(words)
-        ? cannotReach(target, 'ssh-name', 'there is no such host name', nameHint(target))
+        ? cannotReach(target, 'ssh-name', 'there is no such host name', {
+            hint: hintFor(target, 'ssh-name'),
+          })
         : new NotTried(cannotReach(target, 'ssh-local', said));
     case 'connect':
       return cannotReach(target, CONNECT_CODES.find(([end]) => end.test(words))?.[1] ?? 'ssh-local', said);
@@ -130,8 +132,4 @@ function hostKeyFailure(target: SshTarget, lines: readonly string[]): FleetError
 function wordsOf(lines: readonly string[]): string[] {
   const isStep = /^(debug\d: |OpenSSH_|@@@|Authenticated to |\s*$)/;
   return lines.filter((line) => !isStep.test(line)).map((line) => line.trim());
-}
-
-function nameHint({ name }: SshTarget): { readonly hint: string } {
-  return { hint: `Check "address" in [machine.${name}]` };
 }

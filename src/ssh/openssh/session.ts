@@ -3,8 +3,7 @@ import { once } from 'node:events';
 import { readFile, rm } from 'node:fs/promises';
 import { PassThrough } from 'node:stream';
 import { causeText, FleetError, remedyOf } from '../../base/errors.ts';
-import { formatDuration } from '../../base/time.ts';
-import { cannotReach, lost, NoMoreSessions, Unsent } from '../failure.ts';
+import { cannotReach, lost, NoMoreSessions, slowSession, Unsent } from '../failure.ts';
 import { StreamSession } from '../remote-process.ts';
 import type { SshTarget } from '../target.ts';
 import type { RemoteSession, SessionRequest } from '../transport.ts';
@@ -54,7 +53,7 @@ export async function startSession(
   if (state === 'granted') return session;
   session.close();
   if (state === 'refused') throw new NoMoreSessions(target, undefined);
-  if (state === 'late') throw slow(target);
+  if (state === 'late') throw slowSession(target);
   if (!(await master.isAlive())) throw new Unsent(await master.failure());
   throw cannotReach(target, 'ssh-turned-away', `it granted no session: ${words ?? 'ssh gave no reason'}`);
 }
@@ -111,11 +110,6 @@ class ChildSession extends StreamSession {
   }
 }
 
-function slow(target: SshTarget): Error {
-  const time = formatDuration(target.connectTimeoutMs);
-  return cannotReach(target, 'ssh-timeout', `it did not start a session within ${time}`);
-}
-
 /**
  * Starts a program on this computer; resolves when it has started. Rejects with FleetError `local` when it
  * cannot be started, because descriptors, processes or the program are missing.
@@ -128,9 +122,6 @@ export async function spawnHere(
   const child = spawn(program, words, options);
   if (child.pid !== undefined) return child;
   const [cause] = (await once(child, 'error')) as [Error];
-  const hint = remedyOf(cause);
-  throw new FleetError('local', `Cannot start ${program} on this computer: ${causeText(cause)}`, {
-    ...(hint !== undefined && { hint }),
-    cause,
-  });
+  const what = `Cannot start ${program} on this computer: ${causeText(cause)}`;
+  throw new FleetError('local', what, { hint: remedyOf(cause), cause });
 }

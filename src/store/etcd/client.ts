@@ -1,5 +1,6 @@
 import { untilAny } from '../../base/async.ts';
 import type { FleetError } from '../../base/errors.ts';
+import { hostAndPort } from '../../base/text.ts';
 import { attempt } from '../system-error.ts';
 import { type HttpAnswer, NoAnswer, openHttp, type Post } from './http.ts';
 import { type Endpoint, type EtcdOptions, readSecrets } from './options.ts';
@@ -110,7 +111,7 @@ export class EtcdClient {
       post.signal?.throwIfAborted();
       this.#preferred = 'why' in result ? (index + 1) % length : index;
       if (!('why' in result)) return result;
-      silences.push({ endpoint: nameOf(endpoint), ...result });
+      silences.push({ endpoint: hostAndPort(endpoint), ...result });
     }
     return { kind: 'unreachable', error: unreachable(silences) };
   }
@@ -173,8 +174,4 @@ function readMessage({ body }: HttpAnswer): Message {
   if (message === undefined || Object(header).cluster_id === undefined)
     throw new NoAnswer('not an answer of etcd');
   return message;
-}
-
-function nameOf({ host, port }: Endpoint): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

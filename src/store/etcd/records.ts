@@ -1,4 +1,5 @@
 import { FleetError } from '../../base/errors.ts';
+import { parseObject } from '../../base/json.ts';
 import { EMPTY_SNAPSHOT, isRevision, type Snapshot } from '../snapshot.ts';
 import type { StoreRecord } from '../store.ts';
 import { endOf, type Message } from './client.ts';
@@ -58,7 +59,9 @@ export function encodeHead({ revision, commits }: Head): string {
 
 /** Throws `registry-newer` and `registry-corrupt`. */
 export function decodeHead(key: string, text: string): Head {
-  const { fleet, format, revision, commits } = parseObject(key, text);
+  const head = parseObject(text);
+  if (head === undefined) throw corrupt(key, 'not JSON');
+  const { fleet, format, revision, commits } = head;
   if (fleet !== 'registry' || !isRevision(format)) throw corrupt(key, 'not the head of a fleet registry');
   if (format > FORMAT) {
     throw new FleetError(
@@ -116,16 +119,6 @@ export function readKeys(range: Message): readonly KeyValue[] {
 
 function fromBase64(text: string): string {
   return Buffer.from(text, 'base64').toString('utf8');
-}
-
-function parseObject(key: string, text: string): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null) return { ...value };
-  } catch {
-    // Reported below.
-  }
-  throw corrupt(key, 'not JSON');
 }
 
 /** The first key, and the one after the last. */

@@ -1,4 +1,5 @@
 import { FleetError } from '../../base/errors.ts';
+import { parseObject } from '../../base/json.ts';
 import type { HttpAnswer } from './http.ts';
 
 /** Codes of gRPC, as the gateway writes them: https://grpc.io/docs/guides/status-codes */
@@ -23,7 +24,7 @@ export type Refusal = { readonly code: number; readonly message: string };
  * serve (it has no leader, it is shutting down, it is not etcd).
  */
 export function readRefusal({ status, body }: HttpAnswer): Refusal | string {
-  const { code, message, error } = attemptParse(body);
+  const { code, message, error } = parseObject(body) ?? {};
   const text = typeof message === 'string' ? message : error;
   if (typeof code !== 'number' || typeof text !== 'string') return `not an answer of etcd: HTTP ${status}`;
   return DEFINITE.includes(code) ? { code, message: text } : text;
@@ -42,9 +43,7 @@ export function isCompacted({ code, message }: Refusal): boolean {
 /** The error for a refusal of etcd. */
 export function refused({ message }: Refusal): FleetError {
   const hint = HINTS.find(([words]) => message.includes(words))?.[1];
-  return new FleetError('registry-unavailable', `The etcd registry refused: ${message}`, {
-    ...(hint !== undefined && { hint }),
-  });
+  return new FleetError('registry-unavailable', `The etcd registry refused: ${message}`, { hint });
 }
 
 const HINTS: readonly (readonly [string, string])[] = [
@@ -86,13 +85,4 @@ function hintFor(silences: readonly Silence[]): string {
   if (has(/connection closed|HPE_/))
     return 'check whether this etcd speaks TLS: then write etcds:// in fleet.conf';
   return 'check that etcd runs, and "registry" in fleet.conf';
-}
-
-function attemptParse(text: string): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? { ...value } : {};
-  } catch {
-    return {};
-  }
 }
