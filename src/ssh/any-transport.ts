@@ -1,5 +1,5 @@
-import { createOpensshTransport } from './openssh/transport.ts';
-import { createSsh2Transport, type Ssh2TransportOptions } from './ssh2-transport.ts';
+import { OpensshTransport } from './openssh/transport.ts';
+import { createSsh2Transport, type Ssh2TransportOptions } from './ssh2/transport.ts';
 import type { SshTarget } from './target.ts';
 import type { SessionTransport } from './transport.ts';
 
@@ -16,7 +16,7 @@ export function createTransport(options: TransportOptions): SessionTransport {
   const { environment, sshConfigFile: configFile } = options;
   return either(
     createSsh2Transport(options),
-    createOpensshTransport({ configFile, hasTerminal, environment }),
+    new OpensshTransport({ configFile, hasTerminal, environment }),
   );
 }
 

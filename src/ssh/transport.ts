@@ -1,5 +1,4 @@
 import type { Duplex } from 'node:stream';
-import type { Limit } from '../base/async.ts';
 import type { SshTarget } from './target.ts';
 
 /**
@@ -122,11 +121,6 @@ export type Question = { readonly text: string; readonly isSecret: boolean };
 
 /** Asks the user at the terminal; undefined is no answer. */
 export type Ask = (question: Question) => Promise<string | undefined>;
-
-/** The same, one question at a time. */
-export function oneAtATime(ask: Ask, limit: Limit): Ask {
-  return (question) => limit(() => ask(question));
-}
 
 /**
  * Sends SIGTERM to every process that was started over the transport's connection to the machine, with its whole process

@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { gatherWrites } from '../../src/ssh/byte-stream.ts';
+import { gatherWrites } from '../../src/ssh/ssh2/byte-stream.ts';
 
 /** A stream whose writes are gathered, and the texts that it sends together. */
 function makeStream() {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import ssh2 from 'ssh2';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
 import type { SshTarget } from '../../src/ssh/target.ts';
-import type { AskHostKey } from '../../src/ssh/trust.ts';
+import type { AskHostKey } from '../../src/ssh/host-keys/trust.ts';
 import { newKey, publicLine } from '../support/sshd.ts';
 import { hasKeygen, newAuthority } from './authority.ts';
 import { createTransport, failure, run, targetOf, temporaryFolder } from './support.ts';

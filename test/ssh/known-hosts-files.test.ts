@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { appendKnownHost } from '../../src/ssh/known-hosts.ts';
+import { appendKnownHost } from '../../src/ssh/host-keys/known-hosts-file.ts';
 import { newKey, publicLine } from '../support/sshd.ts';
 import { createRig, failure, run } from './support.ts';
 

@@ -10,8 +10,8 @@ import {
   type KnownHostsLine,
   knownHostName,
   parseKnownHosts,
-} from '../../src/ssh/known-hosts.ts';
-import { KnownHostsFile, KnownHostsFiles } from '../../src/ssh/known-hosts-file.ts';
+} from '../../src/ssh/host-keys/known-hosts-file.ts';
+import { KnownHostsFile, KnownHostsFiles } from '../../src/ssh/host-keys/known-hosts-file.ts';
 import { newKey, publicLine } from '../support/sshd.ts';
 import { temporaryFolder } from './support.ts';
 

@@ -4,7 +4,7 @@ import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ssh2 from 'ssh2';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { Ssh2TransportOptions } from '../../src/ssh/ssh2-transport.ts';
+import type { Ssh2TransportOptions } from '../../src/ssh/ssh2/transport.ts';
 import type { SshTarget } from '../../src/ssh/target.ts';
 import type { Ask, Question } from '../../src/ssh/transport.ts';
 import { newKey } from '../support/sshd.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import { PrivateFolder } from '../../src/ssh/openssh/folder.ts';
-import { createOpensshTransport } from '../../src/ssh/openssh/transport.ts';
+import { OpensshTransport } from '../../src/ssh/openssh/transport.ts';
 import type { SshTarget } from '../../src/ssh/target.ts';
 import { bundle } from '../support/bundle.ts';
 import { hasSshd, type OpenSsh, startOpenSsh } from './openssh.ts';
@@ -60,7 +60,7 @@ describe.skipIf(!hasBoth)('ssh(1) as a transport', () => {
     const configFile = join(folder, 'config');
     // The server must have a key that it does not have, so a login that uses this fails.
     await appendFile(configFile, 'Host barred\n  HostKeyAlgorithms ecdsa-sha2-nistp521\n');
-    const transport = createOpensshTransport({ configFile, hasTerminal: false, environment: process.env });
+    const transport = new OpensshTransport({ configFile, hasTerminal: false, environment: process.env });
     onTestFinished(() => transport.close());
     const target = { ...aim(server, folder), connectTimeoutMs: 10_000 };
     expect((await run(transport, { ...target, alias: 'free' }, 'echo in')).stdout).toBe('in\n');

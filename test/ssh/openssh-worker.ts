@@ -1,9 +1,9 @@
-import { createOpensshTransport } from '../../src/ssh/openssh/transport.ts';
+import { OpensshTransport } from '../../src/ssh/openssh/transport.ts';
 import type { SshTarget } from '../../src/ssh/target.ts';
 
 // A process that has a command running on a machine and says so. Argument: the target.
 const target = JSON.parse(process.argv[2] ?? '') as SshTarget;
-const transport = createOpensshTransport({
+const transport = new OpensshTransport({
   configFile: 'none',
   hasTerminal: false,
   environment: process.env,

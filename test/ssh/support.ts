@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
 import { type ErrorCode, FleetError } from '../../src/base/errors.ts';
-import { createOpensshTransport } from '../../src/ssh/openssh/transport.ts';
-import { createSsh2Transport, type Ssh2TransportOptions } from '../../src/ssh/ssh2-transport.ts';
+import { OpensshTransport } from '../../src/ssh/openssh/transport.ts';
+import { createSsh2Transport, type Ssh2TransportOptions } from '../../src/ssh/ssh2/transport.ts';
 import { type SshTarget, TARGET_DEFAULTS } from '../../src/ssh/target.ts';
 import type { RemoteExit, SessionTransport, Transport } from '../../src/ssh/transport.ts';
 import { newKey, type Sshd, type SshdOptions, startSshd } from '../support/sshd.ts';
@@ -45,7 +45,7 @@ export async function createRig(
 
 /** The transport over ssh(1), without the configuration of the user who runs the tests. */
 export function createOpenssh(): SessionTransport {
-  return createOpensshTransport({ configFile: 'none', hasTerminal: false, environment: process.env });
+  return new OpensshTransport({ configFile: 'none', hasTerminal: false, environment: process.env });
 }
 
 export function createTransport(

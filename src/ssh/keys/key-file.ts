@@ -24,7 +24,7 @@ export type LockedKey = {
 /** Reads a private key file: OpenSSH's own format, PKCS#8 and the older PEM formats, encrypted or not. */
 export async function readKeyFile(path: string): Promise<KeyFile> {
   try {
-    return await readKey(readTrustedText(path), () => readPublicHalf(path));
+    return await readKey(path, readTrustedText(path));
   } catch (error) {
     if (error instanceof UnusableFile) return { kind: 'unusable', why: withHint(error) };
     if (error instanceof RangeError) return { kind: 'unusable', why: error.message };
@@ -39,7 +39,7 @@ const READ_ERRORS: Readonly<Record<string, string>> = {
   EPERM: 'permission denied',
 };
 
-async function readKey(text: string, publicHalf: () => Promise<Buffer | undefined>): Promise<KeyFile> {
+async function readKey(path: string, text: string): Promise<KeyFile> {
   const own = readOpenSshKey(text);
   if (own !== undefined && own.cipher !== 'none') {
     const unlock = (passphrase: string) => usable(() => openOpenSshKey(own, passphrase));
@@ -48,7 +48,8 @@ async function readKey(text: string, publicHalf: () => Promise<Buffer | undefine
   // PEM marks encryption in its header or in its label.
   if (/^Proc-Type: 4,ENCRYPTED|^-----BEGIN ENCRYPTED PRIVATE KEY-----/m.test(text)) {
     const unlock = (passphrase: string) => usable(async () => openPem(text, passphrase));
-    return { kind: 'locked', publicKey: await publicHalf(), unlock };
+    // ssh-keygen writes the public half beside every key.
+    return { kind: 'locked', publicKey: readPublicLine(`${path}.pub`), unlock };
   }
   const publicKey = parsePublicLine(text);
   if (publicKey !== undefined) return { kind: 'public', publicKey };
@@ -71,11 +72,6 @@ export function readPublicLine(path: string): Buffer | undefined {
 
 function withHint({ why, hint }: UnusableFile): string {
   return hint === undefined ? why : `${why}. ${hint}`;
-}
-
-/** ssh-keygen writes the public half beside every key. */
-async function readPublicHalf(path: string): Promise<Buffer | undefined> {
-  return readPublicLine(`${path}.pub`);
 }
 
 async function usable(

@@ -21,6 +21,9 @@ export type Credentials = { readonly keys: readonly Credential[]; readonly unusa
 /** The sources of keys besides the target: the folder that holds `.ssh`, and passphrases. */
 export type KeySources = PassphraseSources & { readonly homeFolder: string };
 
+/** The agent of a target: its socket and its keys; none if it does not answer. */
+type Agent = { readonly socket: string; readonly keys: readonly AgentKey[] };
+
 /** Why an identity cannot be used, and what to do about it. */
 type Problem = { readonly what: string; readonly hint: string };
 /** The keys of an identity: those in `last` need an answer of the user if the machine accepts them. */
@@ -31,14 +34,15 @@ type Identity = {
 };
 
 /**
- * Finds the keys for a machine. Every file and the agent are read once for all machines, until {@link forget}. All errors are FleetErrors of code `ssh-authentication`.
+ * Finds the keys for a machine. Every file and the agent are read once for all machines, until {@link forget}. All errors
+ * are FleetErrors of code `ssh-authentication`.
  */
 export class Keys {
   readonly #sources: KeySources;
   readonly #passphrases: Passphrases;
   readonly #files = new Map<string, Promise<KeyFile>>();
-  readonly #certificates = new Map<string, Promise<Named | undefined>>();
-  readonly #agents = new Map<string, Promise<readonly AgentKey[]>>();
+  readonly #certificates = new Map<string, Named | undefined>();
+  readonly #agents = new Map<string, Promise<Agent>>();
 
   constructor(sources: KeySources) {
     this.#sources = sources;
@@ -50,20 +54,21 @@ export class Keys {
    * are tried before a machine ends the login because of too many attempts (MaxAuthTries).
    */
   async of(target: SshTarget): Promise<Credentials> {
-    const isNamed = target.identityFiles.length > 0;
     const defaults = DEFAULT_FILES.map((name) => join(this.#sources.homeFolder, '.ssh', name));
-    const paths = isNamed ? target.identityFiles : defaults;
+    const paths = target.identityFiles.length > 0 ? target.identityFiles : defaults;
     const agent = await this.#agent(target.identityAgent);
     const identities = await Promise.all(paths.map((path) => this.#identity(target, path, agent)));
     const named = identities.flatMap(({ signers }) => signers);
-    const others = target.identitiesOnly ? [] : agent.filter(({ publicKey }) => !holds(named, publicKey));
+    const others = target.identitiesOnly
+      ? []
+      : agent.keys.filter(({ publicKey }) => !holds(named, publicKey));
     const asksFirst = named.length + others.length > 1;
     const signers = [
       ...named,
-      ...others.map((key) => agentSigner(target.identityAgent ?? '', key, asksFirst)),
+      ...others.map((key) => agentSigner(agent.socket, key, asksFirst)),
       ...identities.flatMap(({ last = [] }) => last),
     ];
-    const certificates = await this.#certificatesFor(target, paths);
+    const certificates = this.#certificatesFor(target, paths);
     const keys = unique(signers.flatMap((signer) => toCredentials(signer, certificates)));
     const problems = identities.flatMap(({ problem }) => problem ?? []);
     if (keys.length === 0) throw noKey(target, problems);
@@ -78,19 +83,18 @@ export class Keys {
     this.#passphrases.forget();
   }
 
-  async #identity(target: SshTarget, path: string, agent: readonly AgentKey[]): Promise<Identity> {
+  async #identity(target: SshTarget, path: string, agent: Agent): Promise<Identity> {
     const file = await this.#file(path);
-    const isNamed = target.identityFiles.length > 0;
     const fromAgent = (publicKey: Buffer): Signer[] =>
-      agent
+      agent.keys
         .filter((key) => plainKey(key.publicKey).equals(publicKey))
-        .map((key) => agentSigner(target.identityAgent ?? '', key, false));
+        .map((key) => agentSigner(agent.socket, key, false));
     switch (file.kind) {
       case 'private':
         // The agent may have a certificate for it; those come first.
         return { signers: [...fromAgent(file.key.publicKey), fileSigner(path, file.key)] };
       case 'missing':
-        if (!isNamed) return { signers: [] };
+        if (target.identityFiles.length === 0) return { signers: [] };
         return refuse(`there is no key file "${path}"`, 'Check identity_file');
       case 'unusable':
         return refuse(`cannot use the key file "${path}": ${file.why}`, 'Check identity_file');
@@ -112,17 +116,15 @@ export class Keys {
     target: SshTarget,
     path: string,
     file: LockedKey,
-    agent: readonly AgentKey[],
+    agent: Agent,
   ): Promise<Identity> {
     const quiet = target.batchMode;
     const open = () => this.#passphrases.open(path, file, quiet);
     const advice = `Add it to the agent: ssh-add ${quote(path)}; or set identity_passphrase_file in [ssh]`;
     if (!this.#passphrases.canOpen(quiet)) {
       // The public half is not known, so any key of the agent may be this one.
-      if (file.publicKey === undefined && agent.length > 0)
-        return {
-          signers: agent.map((key) => agentSigner(target.identityAgent ?? '', key, agent.length > 1)),
-        };
+      if (file.publicKey === undefined && agent.keys.length > 0)
+        return { signers: agent.keys.map((key) => agentSigner(agent.socket, key, agent.keys.length > 1)) };
       return refuse(`the key file "${path}" is encrypted and ${missingIn(target)}`, advice);
     }
     if (target.identityFiles.length === 0 && file.publicKey !== undefined) {
@@ -145,26 +147,18 @@ export class Keys {
   }
 
   /** Certificates are beside their keys, or at the configured paths. */
-  async #certificatesFor(target: SshTarget, identities: readonly string[]): Promise<Named[]> {
+  #certificatesFor(target: SshTarget, identities: readonly string[]): readonly Named[] {
     const beside = identities.map((path) => `${path.replace(/\.pub$/, '')}-cert.pub`);
-    const found = await Promise.all(
-      [...target.certificateFiles, ...beside].map((path) => this.#certificate(path)),
-    );
-    return found.filter((certificate) => certificate !== undefined);
+    return [...target.certificateFiles, ...beside].flatMap((path) => {
+      if (!this.#certificates.has(path)) this.#certificates.set(path, readCertificate(path));
+      return this.#certificates.get(path) ?? [];
+    });
   }
 
-  #certificate(path: string): Promise<Named | undefined> {
-    const certificate = this.#certificates.get(path) ?? readCertificate(path);
-    this.#certificates.set(path, certificate);
-    return certificate;
-  }
-
-  /** The agent's keys; none when there is no agent or it does not answer. */
-  #agent(socket: string | undefined): Promise<readonly AgentKey[]> {
-    if (socket === undefined || socket === '') return Promise.resolve([]);
-    const keys = this.#agents.get(socket) ?? listAgentKeys(socket).catch(() => []);
-    this.#agents.set(socket, keys);
-    return keys;
+  #agent(socket: string = ''): Promise<Agent> {
+    const agent = this.#agents.get(socket) ?? readAgent(socket);
+    this.#agents.set(socket, agent);
+    return agent;
   }
 }
 
@@ -194,8 +188,12 @@ function unique(keys: readonly Credential[]): Credential[] {
   });
 }
 
+async function readAgent(socket: string): Promise<Agent> {
+  return { socket, keys: socket === '' ? [] : await listAgentKeys(socket).catch(() => []) };
+}
+
 /** Files without a user certificate are skipped, as in ssh(1). */
-async function readCertificate(path: string): Promise<Named | undefined> {
+function readCertificate(path: string): Named | undefined {
   const blob = readPublicLine(path);
   return blob && parseCertificate(blob)?.kind === 'user' ? { path, blob } : undefined;
 }

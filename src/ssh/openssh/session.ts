@@ -4,7 +4,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { PassThrough } from 'node:stream';
 import { causeText, FleetError, remedyOf } from '../../base/errors.ts';
 import { cannotReach, lost, NoMoreSessions, slowSession, Unsent } from '../failure.ts';
-import { StreamSession } from '../remote-process.ts';
+import { StreamSession } from '../stream-session.ts';
 import type { SshTarget } from '../target.ts';
 import type { RemoteSession, SessionRequest } from '../transport.ts';
 import { type Program, sessionArguments } from './arguments.ts';

@@ -1,9 +1,9 @@
 import { createLimit } from '../../base/async.ts';
 import { isFleetError } from '../../base/errors.ts';
-import { ConnectionPool } from '../connection-pool.ts';
 import { cannotReach } from '../failure.ts';
+import { PooledTransport } from '../pooled-transport.ts';
 import type { SshTarget } from '../target.ts';
-import type { Login, RemoteProcess, RemoteSession, SessionRequest, SessionTransport } from '../transport.ts';
+import type { SessionTransport } from '../transport.ts';
 import { PrivateFolder } from './folder.ts';
 import { type Master, startMaster } from './master.ts';
 
@@ -17,42 +17,19 @@ export type OpensshTransportOptions = {
 };
 
 /** A transport over the installed ssh(1). */
-export function createOpensshTransport(options: OpensshTransportOptions): SessionTransport {
-  return new OpensshTransport(options);
-}
-
-class OpensshTransport implements SessionTransport {
+export class OpensshTransport extends PooledTransport<Master> {
   readonly #options: OpensshTransportOptions;
   readonly #folder = new PrivateFolder();
   readonly #oneAtATime = createLimit(1);
-  readonly #masters: ConnectionPool<Master>;
 
   constructor(options: OpensshTransportOptions) {
+    super();
     this.#options = options;
-    this.#masters = new ConnectionPool((target, jumpHost) => this.#logIn(target, jumpHost));
-  }
-
-  exec(target: SshTarget, command: string): Promise<RemoteProcess> {
-    return this.open(target, { command, terminal: undefined, forwardAgent: false });
-  }
-
-  open(target: SshTarget, request: SessionRequest): Promise<RemoteSession> {
-    return this.#masters.open(target, request);
-  }
-
-  login(target: SshTarget): Promise<Login> {
-    return this.#masters.login(target);
   }
 
   async socket(target: SshTarget): Promise<never> {
-    throw cannotReach(
-      target,
-      'ssh-local',
-      'a connection to a socket there is not possible with transport = openssh',
-      {
-        hint: 'Remove "transport = openssh" for it',
-      },
-    );
+    const what = 'a connection to a socket there is not possible with transport = openssh';
+    throw cannotReach(target, 'ssh-local', what, { hint: 'Remove "transport = openssh" for it' });
   }
 
   /** Its masters have their own sockets. */
@@ -60,13 +37,13 @@ class OpensshTransport implements SessionTransport {
     return new OpensshTransport(this.#options);
   }
 
-  async close(): Promise<void> {
-    await this.#masters.close();
+  override async close(): Promise<void> {
+    await super.close();
     await this.#folder.remove();
   }
 
   /** All machines are first tried at once without questions; those that need an answer follow one by one. */
-  async #logIn(target: SshTarget, jumpHost: Master | undefined): Promise<Master> {
+  protected async logIn(target: SshTarget, jumpHost: Master | undefined): Promise<Master> {
     const { hasTerminal } = this.#options;
     try {
       return await this.#attempt(target, jumpHost, false);
@@ -80,8 +57,8 @@ class OpensshTransport implements SessionTransport {
   async #attempt(target: SshTarget, jumpHost: Master | undefined, mayAsk: boolean): Promise<Master> {
     const { configFile, environment } = this.#options;
     const context = { configFile, environment, mayAsk, folder: this.#folder };
-    const signal = this.#masters.closing;
-    const { master } = await this.#masters.retryTurnedAway(target, (timeoutMs) =>
+    const signal = this.closing;
+    const { master } = await this.retryTurnedAway(target, (timeoutMs) =>
       startMaster(target, jumpHost, context, { timeoutMs, signal }),
     );
     return master;

@@ -1,24 +1,14 @@
 import type { Duplex } from 'node:stream';
-import { createLimit } from '../base/async.ts';
-import { isFleetError } from '../base/errors.ts';
-import { Authentication } from './authentication.ts';
+import { createLimit } from '../../base/async.ts';
+import { isFleetError } from '../../base/errors.ts';
+import { closedHere } from '../failure.ts';
+import { type AskHostKey, HostKeyTrust, hostKeyRefusal } from '../host-keys/trust.ts';
+import { type KeySources, Keys } from '../keys/keys.ts';
+import { PooledTransport, type Use } from '../pooled-transport.ts';
+import type { SshTarget } from '../target.ts';
+import type { Ask, SessionTransport } from '../transport.ts';
 import type { Connection } from './connection.ts';
-import { ConnectionPool } from './connection-pool.ts';
-import { closedHere } from './failure.ts';
-import { hostKeyRefusal } from './host-key.ts';
-import { type KeySources, Keys } from './keys/keys.ts';
 import { type Attempt, type Opened, openConnection } from './open-connection.ts';
-import type { SshTarget } from './target.ts';
-import {
-  type Ask,
-  type Login,
-  oneAtATime,
-  type RemoteProcess,
-  type RemoteSession,
-  type SessionRequest,
-  type SessionTransport,
-} from './transport.ts';
-import { type AskHostKey, HostKeyTrust } from './trust.ts';
 
 export type Ssh2TransportOptions = KeySources & {
   /** Asks the user to confirm the key of an unknown host; undefined without a terminal. */
@@ -27,8 +17,9 @@ export type Ssh2TransportOptions = KeySources & {
 
 /** A transport over ssh2, which is loaded when the first command starts. */
 export function createSsh2Transport(options: Ssh2TransportOptions): SessionTransport {
+  const { ask: askUser } = options;
   const questions = createLimit(1);
-  const ask = options.ask && oneAtATime(options.ask, questions);
+  const ask: Ask | undefined = askUser && ((question) => questions(() => askUser(question)));
   return new Ssh2Transport({
     ask,
     trust: new HostKeyTrust(options.askHostKey, questions),
@@ -39,56 +30,38 @@ export function createSsh2Transport(options: Ssh2TransportOptions): SessionTrans
 /** What logins have in common. */
 type Shared = { readonly trust: HostKeyTrust; readonly keys: Keys; readonly ask: Ask | undefined };
 
-class Ssh2Transport implements SessionTransport {
+class Ssh2Transport extends PooledTransport<Connection> {
   readonly #shared: Shared;
-  readonly #connections: ConnectionPool<Connection>;
 
   constructor(shared: Shared) {
+    super();
     this.#shared = shared;
-    this.#connections = new ConnectionPool((target, jumpHost, use) =>
-      this.#connect(target, jumpHost, use === 'session'),
-    );
-  }
-
-  exec(target: SshTarget, command: string): Promise<RemoteProcess> {
-    return this.open(target, { command, terminal: undefined, forwardAgent: false });
-  }
-
-  open(target: SshTarget, request: SessionRequest): Promise<RemoteSession> {
-    return this.#connections.open(target, request);
-  }
-
-  login(target: SshTarget): Promise<Login> {
-    return this.#connections.login(target);
   }
 
   async socket(target: SshTarget, path: string): Promise<Duplex> {
-    return (await this.#connections.first(target)).forwardSocket(path);
+    return (await this.first(target)).forwardSocket(path);
   }
 
   fresh(): SessionTransport {
     return new Ssh2Transport(this.#shared);
   }
 
-  close(): Promise<void> {
-    return this.#connections.close();
-  }
-
   /** The question about an unknown host key comes between two attempts, so that no timeout runs during it. */
-  async #connect(
+  protected async logIn(
     target: SshTarget,
     jumpHost: Connection | undefined,
-    forSession: boolean,
+    use: Use,
   ): Promise<Connection> {
+    const forSession = use === 'session';
     const attempt = (timeoutMs: number): Promise<Opened> =>
       this.#attempt({ target, jumpHost, forSession, timeoutMs });
-    let opened = await this.#connections.retryTurnedAway(target, attempt);
+    let opened = await this.retryTurnedAway(target, attempt);
     // Only now it is known which of many hashed lines are about this host; this attempt prefers its known key.
     if (opened.kind === 'host-key' && opened.verdict.kind === 'changed' && !opened.verdict.isCertain)
-      opened = await this.#connections.retryTurnedAway(target, attempt);
+      opened = await this.retryTurnedAway(target, attempt);
     if (opened.kind === 'host-key' && opened.verdict.kind === 'unknown') {
-      await this.#shared.trust.agree(target, opened.key, this.#connections.closing);
-      opened = await this.#connections.retryTurnedAway(target, attempt);
+      await this.#shared.trust.agree(target, opened.key, this.closing);
+      opened = await this.retryTurnedAway(target, attempt);
     }
     if (opened.kind === 'host-key') throw hostKeyRefusal(target, opened.key, opened.verdict);
     return opened.connection;
@@ -98,25 +71,20 @@ class Ssh2Transport implements SessionTransport {
     attempt: Pick<Attempt, 'target' | 'jumpHost' | 'forSession' | 'timeoutMs'>,
   ): Promise<Opened> {
     const { target } = attempt;
-    const signal = this.#connections.closing;
+    const signal = this.closing;
     if (signal.aborted) throw closedHere(target);
     // The index of the package loads its server too, and node:http.
     const { default: Client } = await import('ssh2/lib/client.js');
-    const authentication = new Authentication(target, await this.#shared.keys.of(target), this.#shared.ask);
-    const knownHost = await this.#shared.trust.known(target);
+    const { ask, keys, trust } = this.#shared;
+    const credentials = await keys.of(target);
+    const knownHost = trust.known(target);
     try {
-      const opened = await openConnection({
-        ...attempt,
-        client: new Client(),
-        authentication,
-        knownHost,
-        agentSocket: target.identityAgent,
-        signal,
-      });
+      const client = new Client();
+      const opened = await openConnection({ ...attempt, client, credentials, ask, knownHost, signal });
       if (opened.kind === 'open' && opened.newHostKey !== undefined) await this.#learn(target, opened);
       return opened;
     } catch (error) {
-      if (isFleetError(error, 'ssh-authentication')) this.#shared.keys.forget();
+      if (isFleetError(error, 'ssh-authentication')) keys.forget();
       throw error;
     }
   }

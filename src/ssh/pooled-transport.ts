@@ -1,10 +1,10 @@
 import { setMaxListeners } from 'node:events';
+import type { Duplex } from 'node:stream';
 import { createLimit, type Limit } from '../base/async.ts';
 import { type FleetError, isFleetError } from '../base/errors.ts';
 import { NoMoreSessions, noWay, Unsent } from './failure.ts';
 import type { SshTarget } from './target.ts';
-import { BackOff } from './time-limit.ts';
-import type { Login, RemoteSession, SessionRequest } from './transport.ts';
+import type { Login, RemoteProcess, RemoteSession, SessionRequest, SessionTransport } from './transport.ts';
 
 /** A login at a host, for sessions and for connections to other hosts. */
 export interface PooledConnection {
@@ -21,10 +21,7 @@ export interface PooledConnection {
 export type TurnedAway = { readonly kind: 'turned-away'; readonly error: FleetError };
 
 /** The first use of a login: a session, or a connection to another host. */
-type Use = 'session' | 'forward';
-
-/** Logs in at a target; `jumpHost` is the login at the last jump host, if there is one. */
-type LogIn<C> = (target: SshTarget, jumpHost: C | undefined, use: Use) => Promise<C>;
+export type Use = 'session' | 'forward';
 
 /** Handshakes cost processor time here; more of them at a time only delay each other. */
 const MOST_OPENING = 32;
@@ -33,23 +30,31 @@ const MOST_OPENING_AT_ONE_PLACE = 8;
 /** The maximum of logins at one machine, for machines that allow few sessions over each login (MaxSessions). */
 const MOST_LOGINS = 8;
 
-/** The logins of a transport: one for each target if that is enough, shared jump hosts, and a limited rate of new ones. */
-export class ConnectionPool<C extends PooledConnection> {
-  readonly #logIn: LogIn<C>;
+/** A transport with its logins: one for each target if that is enough, shared jump hosts, and a limited rate of new ones. */
+export abstract class PooledTransport<C extends PooledConnection> implements SessionTransport {
   readonly #limit = createLimit(MOST_OPENING);
   readonly #limitsOfPlaces = new Map<string, Limit>();
   readonly #connections = new Map<string, Promise<C>>();
   readonly #closing = new AbortController();
 
-  constructor(logIn: LogIn<C>) {
-    this.#logIn = logIn;
+  constructor() {
     // Every unfinished login listens; node would report a leak from the eleventh on.
     setMaxListeners(0, this.closing);
   }
 
+  abstract socket(target: SshTarget, path: string): Promise<Duplex>;
+  abstract fresh(): SessionTransport;
+
+  /** Logs in at a target; `jumpHost` is the login at the last jump host, if there is one. */
+  protected abstract logIn(target: SshTarget, jumpHost: C | undefined, use: Use): Promise<C>;
+
   /** Aborted by {@link close}. */
-  get closing(): AbortSignal {
+  protected get closing(): AbortSignal {
     return this.#closing.signal;
+  }
+
+  exec(target: SshTarget, command: string): Promise<RemoteProcess> {
+    return this.open(target, { command, terminal: undefined, forwardAgent: false });
   }
 
   /**
@@ -73,7 +78,7 @@ export class ConnectionPool<C extends PooledConnection> {
   }
 
   /** The first login at the target itself. */
-  first(target: SshTarget): Promise<C> {
+  protected first(target: SshTarget): Promise<C> {
     return this.#connection(target, 0, 'forward');
   }
 
@@ -88,7 +93,7 @@ export class ConnectionPool<C extends PooledConnection> {
    * Repeats an attempt within the timeout while the machine closes the connection before its SSH version; the number of
    * concurrent attempts is limited. An attempt is passed its timeout, in ms.
    */
-  async retryTurnedAway<T extends { readonly kind: string }>(
+  protected async retryTurnedAway<T extends { readonly kind: string }>(
     target: SshTarget,
     attempt: (timeoutMs: number) => Promise<T | TurnedAway>,
   ): Promise<Exclude<T, TurnedAway>> {
@@ -129,7 +134,7 @@ export class ConnectionPool<C extends PooledConnection> {
     const key = identity(target, index);
     const known = this.#connections.get(key);
     if (known !== undefined) return known;
-    const opening = this.#jumpHost(target).then((jumpHost) => this.#logIn(target, jumpHost, use));
+    const opening = this.#jumpHost(target).then((jumpHost) => this.logIn(target, jumpHost, use));
     this.#connections.set(key, opening);
     const drop = (): void => this.#drop(target, index, opening);
     opening.then((connection) => connection.closed.then(drop), drop);
@@ -179,4 +184,46 @@ function isTurnedAway<T extends { readonly kind: string }>(outcome: T | TurnedAw
 
 function ignore(): void {
   // A failed attempt has nothing to close.
+}
+
+/** The first pause, in ms; each next one is twice as long, up to a maximum. */
+const FIRST_MS = 100;
+const LONGEST_MS = 1000;
+const MOST_PAUSES = 8;
+
+/**
+ * Pauses before further attempts, as long as time is left. Each is random, between half of its maximum and all of it, so that
+ * clients that were refused at the same time do not retry at the same time.
+ */
+class BackOff {
+  readonly #end: number;
+  #pauses = 0;
+
+  /** `budgetMs` is the time for all attempts and pauses together, from now on. */
+  constructor(budgetMs: number) {
+    this.#end = performance.now() + budgetMs;
+  }
+
+  /** The time that is left, in ms; negative when it is over. */
+  get leftMs(): number {
+    return this.#end - performance.now();
+  }
+
+  /** Waits, and returns true if there is time for another attempt. `signal` ends the wait with false. */
+  async pause(signal: AbortSignal): Promise<boolean> {
+    const most = Math.min(FIRST_MS * 2 ** this.#pauses, LONGEST_MS);
+    const ms = most * (0.5 + Math.random() / 2);
+    this.#pauses++;
+    if (signal.aborted || this.#pauses > MOST_PAUSES || ms >= this.leftMs) return false;
+    return new Promise((resolve) => {
+      const done = (isOver: boolean): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', abort);
+        resolve(isOver);
+      };
+      const abort = (): void => done(false);
+      const timer = setTimeout(() => done(true), ms);
+      signal.addEventListener('abort', abort, { once: true });
+    });
+  }
 }

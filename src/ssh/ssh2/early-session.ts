@@ -1,5 +1,5 @@
 import type { Client } from 'ssh2';
-import { channelsOf, privateParts } from './ssh2-parts.ts';
+import { channelsOf, privateParts } from './parts.ts';
 
 /** The window and the largest packet of a session, in bytes, as ssh2 requests them. */
 const WINDOW = 2 * 1024 * 1024;

@@ -1,14 +1,14 @@
 import type { Duplex, Readable } from 'node:stream';
 import type { Client, ClientCallback, ClientChannel } from 'ssh2';
-import type { FleetError } from '../base/errors.ts';
-import { formatDuration } from '../base/time.ts';
-import { quoted } from '../base/visible.ts';
+import type { FleetError } from '../../base/errors.ts';
+import { formatDuration } from '../../base/time.ts';
+import { quoted } from '../../base/visible.ts';
+import { cannotReach, lost, MAX_SESSIONS, NoMoreSessions, noWay, slowSession, Unsent } from '../failure.ts';
+import type { PooledConnection } from '../pooled-transport.ts';
+import { StreamSession } from '../stream-session.ts';
+import type { SshTarget } from '../target.ts';
+import type { Login, RemoteExit, RemoteSession, SessionRequest, TerminalSize } from '../transport.ts';
 import type { ByteCounter, ByteStream } from './byte-stream.ts';
-import type { PooledConnection } from './connection-pool.ts';
-import { cannotReach, lost, MAX_SESSIONS, NoMoreSessions, noWay, slowSession, Unsent } from './failure.ts';
-import { ChannelProcess } from './remote-process.ts';
-import type { SshTarget } from './target.ts';
-import type { Login, RemoteSession, SessionRequest } from './transport.ts';
 
 declare module 'ssh2' {
   // Both take it, and neither says so in its types.
@@ -250,5 +250,56 @@ export class Connection implements PooledConnection {
     const hint = `Check that it exists, that "${this.#target.user}" may use it, and that AllowStreamLocalForwarding in its sshd_config allows it`;
     const what = `cannot connect to "${path}" there: ${quoted(said)}`;
     return cannotReach(this.#target, 'ssh-turned-away', what, { hint, cause: error });
+  }
+}
+
+/** A command over one channel of a connection. */
+class ChannelProcess extends StreamSession {
+  readonly #channel: ClientChannel;
+  readonly #abandon: (reason: string) => void;
+
+  /** `failure` returns why the connection was lost, if it was; `abandon` ends it. */
+  constructor(
+    channel: ClientChannel,
+    target: SshTarget,
+    connection: { failure(): FleetError | undefined; abandon(reason: string): void },
+  ) {
+    super(target, { stdin: channel, stdout: channel, stderr: channel.stderr });
+    this.#channel = channel;
+    this.#abandon = (reason) => connection.abandon(reason);
+    this.#follow(target, () => connection.failure());
+  }
+
+  resize({ columns, rows }: TerminalSize): void {
+    // The two zeros are the size in pixels, which is not known.
+    if (this.isOpen) this.#channel.setWindow(rows, columns, 0, 0);
+  }
+
+  protected letGo(): void {
+    this.#channel.close();
+  }
+
+  protected breakOff(): void {
+    this.#abandon('it kept sending over a closed channel');
+  }
+
+  /**
+   * A command is over when both streams have ended and the channel is closed. A connection that is killed ends
+   * all three as well, without an error: only an exit status over a connection that is still there is an exit.
+   */
+  #follow(target: SshTarget, connectionFailure: () => FleetError | undefined): void {
+    const channel = this.#channel;
+    let exit: RemoteExit | undefined;
+    let awaited = 3;
+    const ended = (): void => {
+      awaited--;
+      if (awaited > 0) return;
+      this.over(connectionFailure() ?? exit ?? lost(target, 'the command ended without an exit status'));
+    };
+    channel.on('end', ended).on('close', ended);
+    channel.stderr.on('end', ended);
+    channel.on('exit', (status: number | null, signal?: string) => {
+      exit = status === null ? { signal: signal ?? 'SIGKILL' } : { status };
+    });
   }
 }

@@ -1,5 +1,4 @@
 import type { Readable, Writable } from 'node:stream';
-import type { ClientChannel } from 'ssh2';
 import { type FleetError, isFleetError } from '../base/errors.ts';
 import { lost } from './failure.ts';
 import type { SshTarget } from './target.ts';
@@ -93,57 +92,6 @@ export abstract class StreamSession implements RemoteSession {
     this.#isOpen = false;
     if (isFleetError(end)) this.#reject(end);
     else this.#resolve(end);
-  }
-}
-
-/** A command over one channel of a connection. */
-export class ChannelProcess extends StreamSession {
-  readonly #channel: ClientChannel;
-  readonly #abandon: (reason: string) => void;
-
-  /** `failure` returns why the connection was lost, if it was; `abandon` ends it. */
-  constructor(
-    channel: ClientChannel,
-    target: SshTarget,
-    connection: { failure(): FleetError | undefined; abandon(reason: string): void },
-  ) {
-    super(target, { stdin: channel, stdout: channel, stderr: channel.stderr });
-    this.#channel = channel;
-    this.#abandon = (reason) => connection.abandon(reason);
-    this.#follow(target, () => connection.failure());
-  }
-
-  resize({ columns, rows }: TerminalSize): void {
-    // The two zeros are the size in pixels, which is not known.
-    if (this.isOpen) this.#channel.setWindow(rows, columns, 0, 0);
-  }
-
-  protected letGo(): void {
-    this.#channel.close();
-  }
-
-  protected breakOff(): void {
-    this.#abandon('it kept sending over a closed channel');
-  }
-
-  /**
-   * A command is over when both streams have ended and the channel is closed. A connection that is killed ends
-   * all three as well, without an error: only an exit status over a connection that is still there is an exit.
-   */
-  #follow(target: SshTarget, connectionFailure: () => FleetError | undefined): void {
-    const channel = this.#channel;
-    let exit: RemoteExit | undefined;
-    let awaited = 3;
-    const ended = (): void => {
-      awaited--;
-      if (awaited > 0) return;
-      this.over(connectionFailure() ?? exit ?? lost(target, 'the command ended without an exit status'));
-    };
-    channel.on('end', ended).on('close', ended);
-    channel.stderr.on('end', ended);
-    channel.on('exit', (status: number | null, signal?: string) => {
-      exit = status === null ? { signal: signal ?? 'SIGKILL' } : { status };
-    });
   }
 }
 

@@ -1,19 +1,20 @@
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Client, ConnectConfig } from 'ssh2';
-import { isFleetError } from '../base/errors.ts';
-import type { Authentication } from './authentication.ts';
+import { isFleetError } from '../../base/errors.ts';
+import { closedHere, closedWhile, type OpenPhase, openFailure, timedOut } from '../failure.ts';
+import { HostKeyCheck, type HostKeyVerdict, hostKeyAlgorithms, type KnownHost } from '../host-keys/known-host.ts';
+import { certificateName } from '../keys/certificate.ts';
+import type { Credentials } from '../keys/keys.ts';
+import type { TurnedAway } from '../pooled-transport.ts';
+import type { SshTarget } from '../target.ts';
+import type { Ask } from '../transport.ts';
+import { Authentication } from './authentication.ts';
 import { ByteCounter, type ByteStream, dial, gatherWrites } from './byte-stream.ts';
 import { Connection, pingInterval } from './connection.ts';
-import type { TurnedAway } from './connection-pool.ts';
+import { createDeadline, type Deadline } from './deadline.ts';
 import { EarlySession } from './early-session.ts';
-import { closedHere, closedWhile, type OpenPhase, openFailure, timedOut } from './failure.ts';
-import { HostKeyCheck, hostKeyAlgorithms } from './host-key.ts';
-import { certificateName } from './keys/certificate.ts';
-import type { HostKeyVerdict, KnownHost } from './known-host.ts';
 import { HostCertificates, offeredAlgorithms } from './offer.ts';
-import type { SshTarget } from './target.ts';
-import { createDeadline, type Deadline } from './time-limit.ts';
 import { UserAuth } from './user-auth.ts';
 
 /**
@@ -30,11 +31,11 @@ type Refused = Exclude<HostKeyVerdict, { kind: 'known' }>;
 export type Attempt = {
   readonly client: Client;
   readonly target: SshTarget;
-  readonly authentication: Authentication;
+  readonly credentials: Credentials;
+  /** Asks the user during the login; undefined without a terminal. */
+  readonly ask: Ask | undefined;
   /** The entries of the known_hosts files about this host. */
   readonly knownHost: KnownHost;
-  /** The agent that sessions can forward; it is not used for the login. */
-  readonly agentSocket: string | undefined;
   /** Whether the first use of the connection is a session. */
   readonly forSession: boolean;
   /** The connection to the last jump host, if there is one. */
@@ -101,7 +102,7 @@ async function connectAndLogIn(
 }
 
 function logIn(attempt: Attempt, line: ByteStream, progress: Progress, deadline: Deadline): Promise<Opened> {
-  const { client, target, authentication } = attempt;
+  const { client, target } = attempt;
   const { stream } = line;
   const check = new HostKeyCheck(attempt.knownHost, target.strictHostKeyChecking === 'accept-new');
   return new Promise((resolve, reject) => {
@@ -140,8 +141,10 @@ function logIn(attempt: Attempt, line: ByteStream, progress: Progress, deadline:
     // Compression begins with the login, so a request before its success cannot be read.
     const isEarly = attempt.forSession && !target.compression;
     const session = isEarly ? new EarlySession(client) : undefined;
-    const begin = (auth: UserAuth): void => void authentication.run(auth, deadline).catch(reject);
-    new UserAuth(client, target.user, session, begin);
+    const auth = new UserAuth(client, target.user, session, () => {
+      void authentication.run().catch(reject);
+    });
+    const authentication = new Authentication(attempt, auth, deadline);
     // After ssh2, which pauses the stream until it reads itself.
     const counter = new ByteCounter(stream);
   });
@@ -171,10 +174,11 @@ function offerCertificates({ client, target, knownHost }: Attempt): HostCertific
 }
 
 function clientConfig(
-  { target, knownHost, agentSocket }: Attempt,
+  { target, knownHost }: Attempt,
   stream: Duplex,
   hostVerifier: (key: Buffer, answer: (isTrusted: boolean) => void) => undefined,
 ): ConnectConfig {
+  const { identityAgent } = target;
   return {
     sock: stream,
     username: target.user,
@@ -182,7 +186,8 @@ function clientConfig(
     algorithms: offeredAlgorithms(target, knownHost),
     // ssh2 tries nothing by itself: see UserAuth.
     authHandler: () => false,
-    ...(agentSocket !== undefined && agentSocket !== '' && { agent: agentSocket }),
+    // The agent that sessions can forward; ssh2 does not use it for the login.
+    ...(identityAgent !== undefined && identityAgent !== '' && { agent: identityAgent }),
     readyTimeout: 0,
     keepaliveInterval: pingInterval(target),
     // The connection itself watches for silence; ssh2 only sends the pings.

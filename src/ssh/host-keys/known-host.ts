@@ -1,7 +1,6 @@
-import { certificateFault, parseCertificate } from './keys/certificate.ts';
-import { keyType } from './keys/public-key.ts';
-import type { KnownHostsLine } from './known-hosts.ts';
-import type { KnownHostsFile } from './known-hosts-file.ts';
+import { certificateFault, parseCertificate, plainKey } from '../keys/certificate.ts';
+import { keyType } from '../keys/public-key.ts';
+import type { KnownHostsFile, KnownHostsLine } from './known-hosts-file.ts';
 
 /** The verdict of the known_hosts files on the key, or the certificate, that a host presents. */
 export type HostKeyVerdict =
@@ -29,7 +28,7 @@ export class KnownHost {
     this.#files = files;
     this.#names = names;
     this.#isCertain = files.every((file) => names.names.every((name) => file.knowsAll(name)));
-    this.hasAuthority = this.#marked('cert-authority').length > 0;
+    this.hasAuthority = files.some((file) => names.names.some((name) => file.hasAuthority(name)));
     this.types = new Set(this.#isCertain ? this.#ownTypes() : this.#likelyTypes());
   }
 
@@ -81,21 +80,18 @@ export class KnownHost {
 
   /** It is not known yet which lines with hashed names are about this host; they are searched if none has its key. */
   #likelyTypes(): string[] {
-    const { names } = this.#names;
-    const lines = this.#files.flatMap((file) => names.flatMap((name) => file.unhashed(name)));
+    const lines = this.#lines((file, name) => file.unhashed(name));
     const types = lines.filter(isEvidence).map(({ key }) => keyType(key));
     return types.length > 0 ? types : this.#files.flatMap(({ hashedTypes }) => [...hashedTypes]);
   }
 
   #withKey(key: Buffer, marker: KnownHostsLine['marker']): KnownHostsLine[] {
-    const { names } = this.#names;
-    const lines = this.#files.flatMap((file) => names.flatMap((name) => file.withKey(key, name)));
-    return lines.filter((line) => line.marker === marker);
+    return this.#lines((file, name) => file.withKey(key, name)).filter((line) => line.marker === marker);
   }
 
-  #marked(marker: KnownHostsLine['marker']): KnownHostsLine[] {
-    const { names } = this.#names;
-    return this.#files.flatMap((file) => names.flatMap((name) => file.marked(marker, name)));
+  /** What is found in each file under each name. */
+  #lines(find: (file: KnownHostsFile, name: string) => readonly KnownHostsLine[]): KnownHostsLine[] {
+    return this.#files.flatMap((file) => this.#names.names.flatMap((name) => find(file, name)));
   }
 }
 
@@ -115,3 +111,36 @@ export const HOST_KEY_TYPES: ReadonlyMap<string, readonly string[]> = new Map([
   ['ecdsa-sha2-nistp521', ['ecdsa-sha2-nistp521']],
   ['ssh-rsa', ['rsa-sha2-512', 'rsa-sha2-256']],
 ]);
+
+/**
+ * Checks the keys that one connection presents. The host presents its key again in every key exchange; it must always
+ * be the key, or certificate, that was accepted first.
+ */
+export class HostKeyCheck {
+  /** The key that was accepted although no file holds it; it has to be written to a file. */
+  newHostKey: Buffer | undefined;
+  readonly #host: KnownHost;
+  readonly #acceptNew: boolean;
+  #accepted: Buffer | undefined;
+
+  constructor(host: KnownHost, acceptNew: boolean) {
+    this.#host = host;
+    this.#acceptNew = acceptNew;
+  }
+
+  judge(presented: Buffer): HostKeyVerdict {
+    if (this.#accepted !== undefined) return { kind: this.#accepted.equals(presented) ? 'known' : 'unknown' };
+    const verdict = this.#host.judge(presented);
+    const isNew = verdict.kind === 'unknown' && this.#acceptNew;
+    if (isNew) this.newHostKey = plainKey(presented);
+    if (isNew || verdict.kind === 'known') this.#accepted = presented;
+    return isNew ? { kind: 'known' } : verdict;
+  }
+}
+
+/** The host key algorithms to ask for, best first; those of the known keys first. */
+export function hostKeyAlgorithms({ types }: Pick<KnownHost, 'types'>): string[] {
+  const all = [...HOST_KEY_TYPES.keys()];
+  const ordered = [...all.filter((type) => types.has(type)), ...all.filter((type) => !types.has(type))];
+  return ordered.flatMap((type) => HOST_KEY_TYPES.get(type) ?? []);
+}

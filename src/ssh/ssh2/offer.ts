@@ -1,9 +1,8 @@
 import type { AlgorithmList, Algorithms, Client } from 'ssh2';
-import { hostKeyAlgorithms } from './host-key.ts';
-import { certificateName, certifiedType, parseCertificate } from './keys/certificate.ts';
-import type { KnownHost } from './known-host.ts';
-import { type KexInit, type KeyExchange, privateParts } from './ssh2-parts.ts';
-import type { SshTarget } from './target.ts';
+import { hostKeyAlgorithms, type KnownHost } from '../host-keys/known-host.ts';
+import { certificateName, certifiedType, parseCertificate } from '../keys/certificate.ts';
+import type { SshTarget } from '../target.ts';
+import { type KexInit, type KeyExchange, privateParts } from './parts.ts';
 
 /**
  * Host certificates for ssh2, which supports plain keys only. Their algorithms are offered before those of plain keys.

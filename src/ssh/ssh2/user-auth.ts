@@ -1,7 +1,7 @@
 import type { Client } from 'ssh2';
 import type { EarlySession } from './early-session.ts';
-import { wireStrings } from './keys/wire.ts';
-import { privateParts } from './ssh2-parts.ts';
+import { wireStrings } from '../keys/wire.ts';
+import { privateParts } from './parts.ts';
 
 export type Prompt = { readonly prompt: string; readonly echo: boolean };
 
@@ -43,7 +43,7 @@ export class UserAuth {
     client: Client,
     user: string,
     session: EarlySession | undefined,
-    begin: (auth: UserAuth) => void,
+    begin: () => void,
   ) {
     this.#client = client;
     this.#user = user;
@@ -53,7 +53,7 @@ export class UserAuth {
     protocol.service = (name) => {
       service.call(protocol, name);
       // Messages in the same packet as the end of the key exchange are read first: they name the algorithms.
-      queueMicrotask(() => begin(this));
+      queueMicrotask(begin);
     };
     // sshd sends all its host keys after a login; ssh2 would request a proof for each of them, which is not needed.
     const { GLOBAL_REQUEST } = handlers;

@@ -1,17 +1,26 @@
-import type { FleetError } from '../base/errors.ts';
-import { cannotReach, otherTransport } from './failure.ts';
-import { algorithmsFor, type Credential } from './keys/credential.ts';
-import type { Credentials } from './keys/keys.ts';
-import type { AuthenticationMethod, SshTarget } from './target.ts';
-import type { Deadline } from './time-limit.ts';
-import type { Ask } from './transport.ts';
+import type { FleetError } from '../../base/errors.ts';
+import { cannotReach, otherTransport } from '../failure.ts';
+import { type Algorithm, algorithmsFor, type Credential } from '../keys/credential.ts';
+import type { Credentials } from '../keys/keys.ts';
+import type { AuthenticationMethod, SshTarget } from '../target.ts';
+import type { Ask } from '../transport.ts';
+import type { Deadline } from './deadline.ts';
 import type { AuthReply, UserAuth } from './user-auth.ts';
+
+/** Who logs in where: with these keys, and with the answers of the user if there is somebody to ask. */
+type LoginOptions = {
+  readonly target: SshTarget;
+  readonly credentials: Credentials;
+  readonly ask: Ask | undefined;
+};
 
 /** Logs in: with one key after another, then with the user's answers if allowed; records its attempts. */
 export class Authentication {
   readonly #target: SshTarget;
   readonly #credentials: Credentials;
   readonly #ask: Ask | undefined;
+  readonly #auth: UserAuth;
+  readonly #deadline: Deadline;
   readonly #problems: string[] = [];
   readonly #tried: string[] = [];
   #asked = 0;
@@ -20,18 +29,20 @@ export class Authentication {
   #methods: readonly string[] | undefined;
   #isPartial: boolean = false;
 
-  constructor(target: SshTarget, credentials: Credentials, ask: Ask | undefined) {
+  constructor({ target, credentials, ask }: LoginOptions, auth: UserAuth, deadline: Deadline) {
     this.#target = target;
     this.#credentials = credentials;
     this.#ask = target.batchMode ? undefined : ask;
+    this.#auth = auth;
+    this.#deadline = deadline;
   }
 
   /** Resolves when the user is logged in; rejects with an `ssh-authentication` error. The user's time to answer is not counted. */
-  async run(auth: UserAuth, deadline: Deadline): Promise<void> {
+  async run(): Promise<void> {
     for (;;) {
       const method = this.#choose();
       if (method === undefined) throw this.failure(undefined);
-      const answer = await this.#try(method, auth, deadline);
+      const answer = await this.#try(method);
       if (answer?.kind === 'success') return;
       if (answer?.kind !== 'failure') continue;
       this.#methods = answer.methods;
@@ -89,24 +100,21 @@ export class Authentication {
   }
 
   /** Undefined when it had no result, and the next method is to be tried. */
-  async #try(
-    method: AuthenticationMethod,
-    auth: UserAuth,
-    deadline: Deadline,
-  ): Promise<AuthReply | undefined> {
-    if (method === 'publickey') return this.#tryKey(auth, deadline);
+  async #try(method: AuthenticationMethod): Promise<AuthReply | undefined> {
+    if (method === 'publickey') return this.#tryKey();
     this.#asked++;
     this.#note(method === 'password' ? 'a password' : 'answers to its questions');
-    return method === 'password' ? this.#tryPassword(auth, deadline) : this.#tryDialog(auth, deadline);
+    return method === 'password' ? this.#tryPassword() : this.#tryDialog();
   }
 
-  async #tryKey(auth: UserAuth, deadline: Deadline): Promise<AuthReply | undefined> {
+  async #tryKey(): Promise<AuthReply | undefined> {
+    const auth = this.#auth;
     const credential = this.#credentials.keys[this.#next++];
     if (credential === undefined) return undefined;
     this.#note(credential.label);
     let answer: AuthReply | undefined;
     for (const algorithm of algorithmsFor(credential.blob, auth.acceptedAlgorithms)) {
-      answer = await this.#login(credential, algorithm, auth, deadline);
+      answer = await this.#login(credential, algorithm);
       // RSA keys have a second algorithm: some machines name the accepted ones only after the first attempt.
       const isNews = auth.acceptedAlgorithms?.includes(algorithm.signature) === false;
       if (answer?.kind !== 'failure' || answer.isPartial || !isNews) return answer;
@@ -117,19 +125,17 @@ export class Authentication {
 
   async #login(
     credential: Credential,
-    { offered, signature }: { readonly offered: string; readonly signature: string },
-    auth: UserAuth,
-    deadline: Deadline,
+    { offered, signature }: Algorithm,
   ): Promise<AuthReply | undefined> {
     const { blob, asksFirst } = credential;
     if (asksFirst) {
-      const answer = await auth.offerKey(offered, blob);
+      const answer = await this.#auth.offerKey(offered, blob);
       if (answer.kind !== 'key-accepted') return answer;
     }
     try {
       // A passphrase, a touch or a confirmation may be needed.
-      return await auth.useKey(offered, blob, (data) =>
-        deadline.pauseWhile(credential.sign(data, signature)),
+      return await this.#auth.useKey(offered, blob, (data) =>
+        this.#deadline.pauseWhile(credential.sign(data, signature)),
       );
     } catch (error) {
       this.#problem(credential, (error as Error).message);
@@ -137,37 +143,37 @@ export class Authentication {
     }
   }
 
-  async #tryPassword(auth: UserAuth, deadline: Deadline): Promise<AuthReply | undefined> {
-    const password = await this.#question('password: ', true, deadline);
+  async #tryPassword(): Promise<AuthReply | undefined> {
+    const password = await this.#question('password: ', true);
     if (password === undefined) return this.#giveUp();
-    const answer = await auth.usePassword(password);
+    const answer = await this.#auth.usePassword(password);
     if (answer.kind !== 'password-expired') return answer;
     this.#problems.push('the password has expired');
     return this.#giveUp();
   }
 
-  async #tryDialog(auth: UserAuth, deadline: Deadline): Promise<AuthReply | undefined> {
-    let answer = await auth.startDialog();
+  async #tryDialog(): Promise<AuthReply | undefined> {
+    let answer = await this.#auth.startDialog();
     while (answer.kind === 'prompts') {
       const { name, instructions, prompts } = answer;
       const answers: string[] = [];
       for (const [i, { prompt, echo }] of prompts.entries()) {
         const before = i === 0 ? [name, instructions].filter((text) => text !== '') : [];
-        const given = await this.#question([...before, prompt].join('\n'), !echo, deadline);
+        const given = await this.#question([...before, prompt].join('\n'), !echo);
         if (given === undefined) return this.#giveUp();
         answers.push(given);
       }
-      answer = await auth.answerPrompts(answers);
+      answer = await this.#auth.answerPrompts(answers);
     }
     return answer;
   }
 
   /** The prompt names user and machine, as in OpenSSH, on every line: the text comes from the machine, and could name another one. */
-  async #question(text: string, isSecret: boolean, deadline: Deadline): Promise<string | undefined> {
+  async #question(text: string, isSecret: boolean): Promise<string | undefined> {
     const { user, name } = this.#target;
     const lines = text.split(/\r?\n/).map((line) => `(${user}@${name}) ${line}`);
     const shown = lines.join('\n');
-    return deadline.pauseWhile(this.#ask?.({ text: shown, isSecret }) ?? Promise.resolve(undefined));
+    return this.#deadline.pauseWhile(this.#ask?.({ text: shown, isSecret }) ?? Promise.resolve(undefined));
   }
 
   /** There is no answer, so the question is not repeated. */
