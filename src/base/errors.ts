@@ -90,6 +90,12 @@ export function isFleetError(error: unknown, code?: ErrorCode): error is FleetEr
   return error instanceof FleetError && (code === undefined || error.code === code);
 }
 
+/** For `catch`, where a failure does not matter. Throws an error that is not a FleetError. */
+export function ignoreFleetError(error: unknown): undefined {
+  if (!isFleetError(error)) throw error;
+  return undefined;
+}
+
 /** The error itself, or a `defect` for an error that no code expected. For work that has to continue. */
 export function asFleetError(error: unknown): FleetError {
   return isFleetError(error)

@@ -6,8 +6,8 @@ import { reachedMachine, unlistedMachine } from '../config/read.ts';
 import type { Machine } from '../machine/machine.ts';
 import { createTransport } from '../ssh/any-transport.ts';
 import { type Access, BecomePassword } from '../ssh/become.ts';
-import type { SessionTransport } from '../ssh/transport.ts';
 import type { AskHostKey } from '../ssh/host-keys/trust.ts';
+import type { SessionTransport } from '../ssh/transport.ts';
 import { type MachineTarget, resolverOf, type SshTargets, sshTarget } from './ssh-targets.ts';
 import type { Streams } from './streams.ts';
 

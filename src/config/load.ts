@@ -25,12 +25,12 @@ export type ConfigFile = { readonly path: string; readonly text: string };
  * Throws `config` if there is none, or if it cannot be read as UTF-8 text.
  */
 export function findConfig(request: ConfigRequest): ConfigFile {
-  const { named, places } = candidates(request);
+  const places = candidates(request);
   for (const place of places) {
     const text = readText(place);
     if (text !== undefined) return { path: place.path, text };
+    if (place.by !== undefined) throw cannotRead(place, 'no such file');
   }
-  if (named !== undefined) throw cannotRead(named, 'no such file');
   throw configError(
     `no configuration found, looked for ${places.map(({ path }) => inQuotes(path)).join(', ')}`,
     `Name a file with --config or FLEETCTL_CONFIG, or write a fleet.conf such as:\n${MINIMAL_FILE}`,
@@ -39,20 +39,17 @@ export function findConfig(request: ConfigRequest): ConfigFile {
 
 /** The file to create if there is no configuration: the first candidate. Undefined if there is one. */
 export function newConfigPath(request: ConfigRequest): string | undefined {
-  const { places } = candidates(request);
-  for (const place of places) if (readText(place) !== undefined) return undefined;
-  return places[0]?.path;
+  const places = candidates(request);
+  return places.some((place) => readText(place) !== undefined) ? undefined : places[0]?.path;
 }
 
 /** A file to try. `by` is the flag or variable that named it, `isHere` marks the one in the current folder. */
 type ConfigCandidate = { readonly path: string; readonly by: string | undefined; readonly isHere: boolean };
 
-function candidates(request: ConfigRequest): {
-  named: ConfigCandidate | undefined;
-  places: readonly ConfigCandidate[];
-} {
+/** The file that was named, or the usual ones. */
+function candidates(request: ConfigRequest): readonly ConfigCandidate[] {
   const named = namedFile(request);
-  return { named, places: named === undefined ? usualPlaces(request) : [named] };
+  return named === undefined ? usualPlaces(request) : [named];
 }
 
 /** The file that a flag or variable names. An empty variable counts as unset, an empty flag is an error. */

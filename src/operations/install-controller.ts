@@ -19,9 +19,9 @@ import {
   writeScript,
 } from '../install/scripts.ts';
 import type { Access } from '../ssh/become.ts';
+import { knownHostLines } from '../ssh/host-keys/trust.ts';
 import { newKey } from '../ssh/keys/private-key.ts';
 import type { Transport } from '../ssh/transport.ts';
-import { knownHostLines } from '../ssh/host-keys/trust.ts';
 import { openFileStore } from '../store/file.ts';
 import { copyRegistry } from './copy-registry.ts';
 

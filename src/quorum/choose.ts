@@ -52,7 +52,7 @@ export function chooseVoters(voters: readonly string[], candidates: readonly Can
 
 /** The voters of a new registry, and those that an existing one is likely to have. */
 export function firstVoters(
-  machines: readonly Pick<Candidate, 'machine' | 'mark'>[],
+  machines: readonly QuorumMachine[],
   conditionOf: ConditionOf = () => 'good',
 ): readonly string[] {
   const candidates = machines.map((each) => ({

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deferred, withTimeout } from '../base/async.ts';
-import { FleetError, isFleetError } from '../base/errors.ts';
+import { FleetError, ignoreFleetError, isFleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
 import { type Agreement, agreementOf, type Holding, holdersOf } from './agreement.ts';
 import { type Candidate, type ConditionOf, chooseVoters, firstVoters, type QuorumMachine } from './choose.ts';
@@ -19,7 +19,7 @@ import { newVoter } from './new-voter.ts';
 import type { QuorumOptions } from './options.ts';
 import { longestPause } from './pause.ts';
 import { type Outcome, Proposer } from './register.ts';
-import type { HeadVoters } from './voters.ts';
+import type { Found, HeadVoters } from './voters.ts';
 
 /**
  * A change of the voters: the machines that are voters no more, and those that became voters. A machine in both lists had lost
@@ -40,10 +40,15 @@ const MOST_CHANGES = 5;
 /** After so many attempts, a change fails. */
 const MOST_ATTEMPTS = 50;
 
-type Absence = Pick<QuorumOptions, 'confirmAbsence' | 'voters'>;
+export type ElectorateOptions = Pick<QuorumOptions, 'machines' | 'confirmAbsence' | 'voters'> & {
+  readonly holders: HeadVoters;
+  /** Whether this user has read the registry before, so that it counts however few machines show it. */
+  readonly isKnown: (head: Head) => boolean;
+};
 
 /** Finds, creates and replaces the voters of a registry. */
 export class Electorate {
+  readonly #options: ElectorateOptions;
   readonly #machines: readonly QuorumMachine[];
   readonly #holders: HeadVoters;
   /** Machine → the cluster that owns it. */
@@ -58,20 +63,11 @@ export class Electorate {
   readonly #holdings = new Map<string, Holding>();
   /** Machines that fleet.conf lacks, and that have not contradicted the registry. */
   readonly #checked = new Set<string>();
-  readonly #isKnown: (head: Head) => boolean;
-  readonly #absence: Absence;
 
-  /** `isKnown`: this user has read the registry before, so that it counts however few machines show it. `absence`: that of the store's options. */
-  constructor(
-    machines: readonly QuorumMachine[],
-    holders: HeadVoters,
-    isKnown: (head: Head) => boolean = () => true,
-    absence: Absence = {},
-  ) {
-    this.#absence = absence;
-    this.#machines = machines;
-    this.#holders = holders;
-    this.#isKnown = isKnown;
+  constructor(options: ElectorateOptions) {
+    this.#options = options;
+    this.#machines = options.machines;
+    this.#holders = options.holders;
   }
 
   /** The voters of a registry that this process creates. */
@@ -111,7 +107,7 @@ export class Electorate {
    */
   async #locateTwice(): Promise<Proposer<Head> | undefined> {
     const found = (await this.#locate()) ?? (await this.#locate());
-    if (found === undefined) await this.#absence.confirmAbsence?.([...this.#owners.keys()]);
+    if (found === undefined) await this.#options.confirmAbsence?.([...this.#owners.keys()]);
     return found;
   }
 
@@ -139,11 +135,10 @@ export class Electorate {
     const look = async (machine: string, index: number): Promise<void> => {
       try {
         const found = await this.#holders.look(machine, index === 0, proposer);
-        const { state, head, aside, isInvalid, owner } = found;
-        if (isInvalid) invalid.push(machine);
-        if (aside !== undefined) left.add(aside.value.cluster);
-        if (owner !== undefined) this.#owners.set(machine, owner);
-        if (state !== undefined && head !== undefined) this.#add({ machine, state, head });
+        if (found.isInvalid) invalid.push(machine);
+        if (found.aside !== undefined) left.add(found.aside.value.cluster);
+        if (found.owner !== undefined) this.#owners.set(machine, found.owner);
+        this.#add(machine, found);
         if (isEnough()) enough.resolve();
       } catch (error) {
         if (!isFleetError(error)) throw error;
@@ -171,12 +166,9 @@ export class Electorate {
     }
     if (agreement.kind === 'disputed') throw disputedError(agreement.holders);
     if (invalid.length === 0 && failures.length === 0) return undefined;
-    const traces = { invalid, isLeft: left.size > 0, voters: await this.#votersBefore() };
+    const votersBefore = await this.#options.voters?.([...this.#owners.keys()]);
+    const traces = { invalid, isLeft: left.size > 0, voters: votersBefore ?? [] };
     throw notFoundError(traces, names, this.#holders.failures, failures[0]);
-  }
-
-  async #votersBefore(): Promise<readonly string[]> {
-    return (await this.#absence.voters?.([...this.#owners.keys()])) ?? [];
   }
 
   /**
@@ -192,13 +184,9 @@ export class Electorate {
     let isComplete = true;
     await Promise.all(
       others.map(async (machine) => {
-        try {
-          const { state, head: other } = await this.#holders.find(machine, false);
-          if (state !== undefined && other !== undefined) this.#add({ machine, state, head: other });
-        } catch (error) {
-          if (!isFleetError(error)) throw error;
-          isComplete = false;
-        }
+        const found = await this.#holders.find(machine, false).catch(ignoreFleetError);
+        if (found === undefined) isComplete = false;
+        else this.#add(machine, found);
       }),
     );
     const holdings = [...this.#holdings.values()];
@@ -231,8 +219,9 @@ export class Electorate {
   }
 
   /** A machine with two names counts once, and one that shows the state of another machine does not replace it. */
-  #add(holding: Holding): void {
-    this.#holdings.set(`${holding.state} ${holding.head.cluster}`, holding);
+  #add(machine: string, { state, head }: Found): void {
+    if (state !== undefined && head !== undefined)
+      this.#holdings.set(`${state} ${head.cluster}`, { machine, state, head });
   }
 
   /**
@@ -242,7 +231,7 @@ export class Electorate {
   #mustBeShown({ head, support }: Agreement & { kind: 'agreed' }, machines: readonly string[]): void {
     const marks = new Map(this.#machines.map(({ machine, mark }) => [machine, mark]));
     const voters = firstVoters(machines.map((machine) => ({ machine, mark: marks.get(machine) })));
-    if (support * 2 > voters.length || this.#isKnown(head)) return;
+    if (support * 2 > voters.length || this.#options.isKnown(head)) return;
     const silent = machines.filter((machine) => this.#holders.failures.has(machine));
     const holders = [...new Set([...this.#holdings.values()].map(({ machine }) => machine))];
     const { clauses, hint } = causesOf(silent, this.#holders.failures, 'these do not answer');
@@ -328,9 +317,7 @@ export class Electorate {
     const proposer = await this.open();
     const changes: VoterChange[] = [];
     while (proposer !== undefined && changes.length < MOST_CHANGES) {
-      const change = await this.#improve(proposer, candidates).catch((error) => {
-        if (!isFleetError(error)) throw error;
-      });
+      const change = await this.#improve(proposer, candidates).catch(ignoreFleetError);
       if (change === undefined) break;
       changes.push(change);
     }

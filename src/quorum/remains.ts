@@ -1,4 +1,4 @@
-import { FleetError, isFleetError } from '../base/errors.ts';
+import { FleetError, ignoreFleetError } from '../base/errors.ts';
 import { agreementOf, type Holding } from './agreement.ts';
 import { type Ballot, compareBallots } from './ballot.ts';
 import { type Candidate, chooseVoters } from './choose.ts';
@@ -44,9 +44,7 @@ export async function findRemains(
   const ask = async (names: readonly string[]): Promise<void> => {
     const asked = names.filter((machine) => !failed.has(machine));
     const answers = asked.map(async (machine, index) => {
-      const answer = await findInTime(machine, index === 0, holders).catch((error) => {
-        if (!isFleetError(error)) throw error;
-      });
+      const answer = await findInTime(machine, index === 0, holders).catch(ignoreFleetError);
       if (answer !== undefined) found.set(machine, answer);
     });
     await Promise.all(answers);

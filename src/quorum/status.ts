@@ -1,5 +1,5 @@
 import { withTimeout } from '../base/async.ts';
-import { FleetError, isFleetError } from '../base/errors.ts';
+import { FleetError, ignoreFleetError, isFleetError } from '../base/errors.ts';
 import type { Candidate } from './choose.ts';
 import type { Failures } from './failures.ts';
 import { type Head, isContained } from './head.ts';
@@ -79,9 +79,7 @@ async function formerOn(
   present: Head,
   holders: HeadVoters,
 ): Promise<VoterStatus | undefined> {
-  const found = await findInTime(machine, false, holders).catch((error) => {
-    if (!isFleetError(error)) throw error;
-  });
+  const found = await findInTime(machine, false, holders).catch(ignoreFleetError);
   // A copy has the same changes.
   const head = found?.head ?? found?.aside?.value;
   if (head?.cluster !== present.cluster || !isFormer(head.membership, present.membership)) return undefined;
@@ -99,12 +97,8 @@ export class Returns {
     const news = candidates.filter(({ machine, answers }) => answers && !this.#asked.has(machine));
     await Promise.all(
       news.map(async ({ machine }) => {
-        try {
-          await findInTime(machine, false, holders);
-          this.#asked.add(machine);
-        } catch (error) {
-          if (!isFleetError(error)) throw error;
-        }
+        const found = await findInTime(machine, false, holders).catch(ignoreFleetError);
+        if (found !== undefined) this.#asked.add(machine);
       }),
     );
   }

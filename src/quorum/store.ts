@@ -1,8 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deferred } from '../base/async.ts';
 import { isFleetError } from '../base/errors.ts';
-import { applyChanges, EMPTY_SNAPSHOT, findRecord, partOf, type Snapshot } from '../store/snapshot.ts';
-import { snapshotStore } from '../store/snapshot-store.ts';
+import {
+  applyChanges,
+  EMPTY_SNAPSHOT,
+  findRecord,
+  partOf,
+  type Snapshot,
+  snapshotStore,
+} from '../store/snapshot.ts';
 import type { Change, CommitResult, Store } from '../store/store.ts';
 import { createWaits } from '../store/waits.ts';
 import type { Candidate, ConditionOf } from './choose.ts';
@@ -69,12 +75,12 @@ export class QuorumStore implements Store {
   }
 
   #newElectorate(): Electorate {
-    const { machines, machinesIn } = this.#options;
+    const { machinesIn } = this.#options;
     const isKnown = (head: Head): boolean =>
       machinesIn === undefined ||
       this.#progress.knows(head) ||
       head.segments.some(({ hash }) => this.#known.has(hash));
-    return new Electorate(machines, this.#holders, isKnown, this.#options);
+    return new Electorate({ ...this.#options, holders: this.#holders, isKnown });
   }
 
   /**
@@ -115,7 +121,7 @@ export class QuorumStore implements Store {
   waitForChange(after: number, signal: AbortSignal): Promise<boolean> {
     const hasChanged = async (): Promise<boolean> => {
       try {
-        return (await this.#readRevision()) !== after;
+        return ((await this.#readHead())?.revision ?? 0) !== after;
       } catch {
         return false;
       }
@@ -154,10 +160,6 @@ export class QuorumStore implements Store {
     await this.#options.close?.();
   }
 
-  async #readRevision(): Promise<number> {
-    return (await this.#readHead())?.revision ?? 0;
-  }
-
   /** Undefined if there is no registry yet. */
   async #readHead(): Promise<Head | undefined> {
     return this.#begin(async (electorate) => {
@@ -185,31 +187,24 @@ export class QuorumStore implements Store {
     let lowest = Number.POSITIVE_INFINITY;
     let gone: Head | undefined;
     const outcome = await proposer.change(async (head) => {
-      const made = head && revisionOf(id, head, lowest);
-      if (made !== undefined) {
-        result = { kind: 'committed', revision: made };
+      const endWith = (found: CommitResult | 'former'): Head | undefined => {
+        result = found;
         return head;
-      }
+      };
+      const made = head && revisionOf(id, head, lowest);
+      if (made !== undefined) return endWith({ kind: 'committed', revision: made });
       const revision = head?.revision ?? 0;
       // What was read in another era decides nothing, because its revisions may be equal.
-      if ((at !== undefined && at !== revision) || this.#hasReadOtherEra(head)) {
-        result = { kind: 'conflict', key: '' };
-        return head;
-      }
+      if ((at !== undefined && at !== revision) || this.#hasReadOtherEra(head))
+        return endWith({ kind: 'conflict', key: '' });
       const before = head === undefined ? EMPTY_SNAPSHOT : await this.#load(head, gone);
       if (before === 'gone') {
         gone = head;
         return OVERTAKEN;
       }
-      if (before === 'former') {
-        result = before;
-        return head;
-      }
+      if (before === 'former') return endWith(before);
       const applied = applyChanges(before, changes);
-      if (applied.kind === 'conflict') {
-        result = applied;
-        return head;
-      }
+      if (applied.kind === 'conflict') return endWith(applied);
       result = { kind: 'committed', revision: applied.after.revision };
       if (applied.after === before) return head;
       lowest = Math.min(lowest, applied.after.revision);

@@ -3,10 +3,10 @@ import { deferred } from '../base/async.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { sha256 } from '../base/hash.ts';
 import { type Ballot, compareBallots, MAX_ROUND, NO_BALLOT } from './ballot.ts';
-import { Eras } from './eras.ts';
+import type { Eras } from './eras.ts';
 import { formatHead, type Head, parseHead, type SegmentName } from './head.ts';
 import { eraOf, type Membership, type Voter, votersOf } from './membership.ts';
-import { Progress } from './progress.ts';
+import type { Progress } from './progress.ts';
 import type { Acceptors, Proposal, Stored } from './register.ts';
 
 /** The longest wait of a machine for a change, in s. */
@@ -92,12 +92,22 @@ const NEXT_VOTER_MS = 500;
 /** How many heads are compared by their text. */
 const MOST_HEADS = 16;
 
+export type HoldersOptions = {
+  readonly ask: AskVoter;
+  readonly cache: TextCache;
+  readonly register: string;
+  /** A machine promises a ballot when it is first asked, so that the first change needs one round trip. */
+  readonly reserves?: boolean;
+  /** The eras that this process has seen before. */
+  readonly eras: Eras;
+  /** What voters have accepted. */
+  readonly progress: Progress;
+};
+
 /** The machines that hold the head of a registry and its contents. Texts that arrive are put into the cache, once verified. */
 export class HeadVoters implements Acceptors<Head> {
-  readonly #ask: AskVoter;
+  readonly #options: HoldersOptions;
   readonly #cache: TextCache;
-  readonly #register: string;
-  readonly #reserves: boolean;
   /** The contents that each state is known to have. */
   readonly #holdings = new Map<string, readonly string[]>();
   readonly #added = new Set<string>();
@@ -107,47 +117,23 @@ export class HeadVoters implements Acceptors<Head> {
   readonly #heads = new Map<string, Head>();
   /** The states of the machines that answered, the latest answer last; undefined for none that counts. */
   readonly #states = new Map<string, string | undefined>();
-  readonly #eras: Eras;
-  readonly #progress: Progress;
   /** Requests of {@link look}, for the read that follows it. */
   readonly #fresh = new Map<string, Promise<HeadAnswer>>();
   readonly #failures = new Map<string, FleetError>();
 
-  /**
-   * With `reserves`, a machine promises a ballot when it is first asked, so that the first change needs one round trip. `eras` are
-   * those that the process has seen before, and `progress` is what voters have accepted.
-   */
-  constructor({
-    ask,
-    cache,
-    register,
-    reserves = false,
-    eras = new Eras(),
-    progress = new Progress(),
-  }: {
-    readonly ask: AskVoter;
-    readonly cache: TextCache;
-    readonly register: string;
-    readonly reserves?: boolean;
-    readonly eras?: Eras;
-    readonly progress?: Progress;
-  }) {
-    this.#eras = eras;
-    this.#progress = progress;
-    this.#ask = ask;
-    this.#cache = cache;
-    this.#register = register;
-    this.#reserves = reserves;
+  constructor(options: HoldersOptions) {
+    this.#options = options;
+    this.#cache = options.cache;
   }
 
   /** The head of a cluster with the latest epoch that a machine has answered with, also in a copy. */
   latestOf(cluster: string): Head | undefined {
-    return this.#eras.latestOf(cluster);
+    return this.#options.eras.latestOf(cluster);
   }
 
   /** Whether a head is from before a recovery after which the registry was read. */
   isBeforeRead({ cluster, membership }: Head): boolean {
-    return eraOf(membership) < this.#progress.eraOf(cluster);
+    return eraOf(membership) < this.#options.progress.eraOf(cluster);
   }
 
   /** Why the last request to a machine failed, by its name. */
@@ -165,7 +151,9 @@ export class HeadVoters implements Acceptors<Head> {
    * its next round to `proposer`.
    */
   look(machine: string, withTexts: boolean, proposer: number): Promise<Found> {
-    const action = this.#reserves ? ({ kind: 'reserve', proposer } as const) : ({ kind: 'read' } as const);
+    const action = this.#options.reserves
+      ? ({ kind: 'reserve', proposer } as const)
+      : ({ kind: 'read' } as const);
     const answer = this.#request(machine, action, withTexts);
     this.#fresh.set(machine, answer);
     return answer.then(foundIn);
@@ -271,13 +259,7 @@ export class HeadVoters implements Acceptors<Head> {
         const text = isMissing(hash) ? this.#cache.get(hash) : undefined;
         return { hash, ...(text !== undefined && { text }) };
       });
-      return this.#try(voter, {
-        kind: 'accept',
-        state: voter.state,
-        ballot,
-        value,
-        contents,
-      });
+      return this.#try(voter, { kind: 'accept', state: voter.state, ballot, value, contents });
     };
     const lacks = (hash: string): boolean => this.#holdings.get(voter.state)?.includes(hash) === false;
     const stored = await send(this.#holdings.has(voter.state) ? lacks : (hash) => this.#added.has(hash));
@@ -338,9 +320,9 @@ export class HeadVoters implements Acceptors<Head> {
   }
 
   async #request(machine: string, action: VoterRequest['action'], withTexts = false): Promise<HeadAnswer> {
-    const isSetBack = this.#progress.expect();
-    const asked = this.#ask(machine, {
-      register: this.#register,
+    const isSetBack = this.#options.progress.expect();
+    const asked = this.#options.ask(machine, {
+      register: this.#options.register,
       action,
       ...(withTexts && { unlessKnown: this.#cache.known() }),
     });
@@ -365,10 +347,10 @@ export class HeadVoters implements Acceptors<Head> {
     this.#states.set(machine, state);
     const onDisk = answer.state === undefined ? undefined : { state: answer.state, accepted: ballot };
     // A copy is no vote, but it shows that its era has begun.
-    if (head !== undefined) this.#eras.note(machine, head);
+    if (head !== undefined) this.#options.eras.note(machine, head);
     const found = { state, onDisk, owner: answer.owner, isInvalid };
     if (state === undefined) return { ...found, stored: { promised }, aside: proposal };
-    this.#progress.learn({ ...shown, state }, head);
+    this.#options.progress.learn({ ...shown, state }, head);
     this.#holdings.set(state, answer.contents);
     this.#accepted.set(state, ballot);
     return { ...found, stored: { promised, ...(proposal && { accepted: proposal }) }, aside: undefined };

@@ -1,9 +1,8 @@
 import { configError } from '../base/errors.ts';
 import { matchesList, matchesPattern } from '../ssh/pattern.ts';
 import { holds, wantsFinalPass } from './criteria.ts';
-import type { ConfigFile, ConfigFiles, Directive } from './files.ts';
+import type { ConfigFile, ConfigFiles, Directive, HostPattern } from './files.ts';
 import { expandTokens, type LocalContext, normalHost } from './local-context.ts';
-import type { HostPattern } from './pattern.ts';
 import { problemAt, type SourceLine } from './words.ts';
 
 /** The values of one line that applies. `place` is undefined for a value of the caller. */
@@ -11,6 +10,11 @@ export type Setting = { readonly values: readonly string[]; readonly place: Sour
 
 /** Keyword → the setting that applies; several for keywords that add up. */
 export type Settings = ReadonlyMap<string, readonly Setting[]>;
+
+/** The first value of a keyword; undefined if it is not set. */
+export function firstValue(settings: Settings, keyword: string): string | undefined {
+  return settings.get(keyword)?.[0]?.values[0];
+}
 
 /** The input of an evaluation: the host argument of ssh(1), and values that override every file. */
 export type Query = { readonly name: string; readonly given: Readonly<Record<string, string | undefined>> };
@@ -189,7 +193,7 @@ class Evaluation {
   }
 
   #first(name: string): string | undefined {
-    return this.settings.get(name)?.[0]?.values[0];
+    return firstValue(this.settings, name);
   }
 }
 

@@ -1,11 +1,13 @@
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { configError } from '../base/errors.ts';
 import type { SshTarget, Via } from '../ssh/target.ts';
-import { type Evaluated, evaluate } from './evaluate.ts';
+import { ONLY_OPENSSH } from './criteria.ts';
+import { type Evaluated, evaluate, firstValue, type Setting, type Settings } from './evaluate.ts';
 import { type ConfigFile, ConfigFiles } from './files.ts';
+import { keywordOf } from './keywords.ts';
 import { LocalContext, type LocalFacts } from './local-context.ts';
-import { notesOf, refuseUnsupported } from './roles.ts';
-import { SettingsReader } from './settings.ts';
+import { refused, SettingsReader } from './settings.ts';
 import { parseJumps } from './values.ts';
 
 /** The files to read: those that ssh reads, one file instead, or none. */
@@ -61,7 +63,7 @@ export class SshConfigResolver {
     const query = { name, given: { user: given.user, port, proxyjump: jumps } };
     const evaluated = evaluate(query, this.#roots, this.#files, this.#local);
     const { host, settings } = evaluated;
-    const text = (keyword: string): string | undefined => settings.get(keyword)?.[0]?.values[0];
+    const text = (keyword: string): string | undefined => firstValue(settings, keyword);
     const user = text('user') ?? base.user;
     const place = { host, port: text('port') ?? String(base.port), user };
     const alias = text('hostkeyalias')?.toLowerCase() ?? name;
@@ -145,4 +147,57 @@ function knownHosts({ userKnownHostsFiles: named, hashKnownHosts }: Partial<SshT
       hashKnownHosts: false,
     };
   return { userKnownHostsFiles: [...files, ...own], hashKnownHosts: hashKnownHosts ?? false };
+}
+
+/** Values with which an unsupported keyword has no effect. */
+const HARMLESS: Readonly<Record<string, readonly string[]>> = {
+  connectionattempts: ['1'],
+  securitykeyprovider: ['internal'],
+};
+
+/** Throws `config` for the first unsupported line that changes how or which host is reached. */
+function refuseUnsupported({ host, settings }: Evaluated): void {
+  for (const [name, [setting]] of settings) {
+    if (setting === undefined || keywordOf(name)?.role !== 'unsupported' || isHarmless(name, setting))
+      continue;
+    if (name === 'canonicalizehostname' && !searchesDomains(host, settings)) continue;
+    if (name === 'proxyusefdpass' && !settings.has('proxycommand')) continue;
+    if (name === 'refuseconnection') throw refused(name, setting, `forbids it: ${setting.values[0]}`);
+    throw refused(name, setting, `is not supported: ${setting.values.join(' ')}`, ONLY_OPENSSH);
+  }
+}
+
+/** A message for every line that applies and is ignored, or has a different effect than in ssh. */
+function notesOf(settings: Settings): readonly string[] {
+  const notes: string[] = [];
+  const note = (name: string, setting: Setting, what: string): void => {
+    if (setting.place !== undefined) notes.push(refused(name, setting, what).message);
+  };
+  for (const [name, [setting]] of settings) {
+    if (setting === undefined) continue;
+    const [value = ''] = setting.values;
+    if (keywordOf(name)?.role === 'ignored' && !isHarmless(name, setting)) note(name, setting, 'is ignored');
+    if (name === 'localcommand' && firstValue(settings, 'permitlocalcommand') !== 'yes') notes.pop();
+    if (name === 'stricthostkeychecking' && value === 'off')
+      note(name, setting, 'is treated as accept-new: host keys are always verified');
+    if (name === 'userknownhostsfile' && /^(?:none|\/dev\/null)$/i.test(value))
+      note(name, setting, "stores no keys: new host keys are stored in fleet's own file");
+    if (name === 'forwardagent' && !/^(?:yes|no|true|false)$/i.test(value))
+      note(name, setting, 'names another agent, so no agent is forwarded');
+  }
+  return notes;
+}
+
+function isHarmless(name: string, { values: [value = ''] }: Setting): boolean {
+  return ['no', 'none', ''].includes(value.toLowerCase()) || (HARMLESS[name]?.includes(value) ?? false);
+}
+
+/** Whether a name is looked up in CanonicalDomains (ssh_config(5), CanonicalizeHostname). */
+function searchesDomains(host: string, settings: Settings): boolean {
+  const first = (name: string): string | undefined => firstValue(settings, name);
+  const domains = first('canonicaldomains') ?? 'none';
+  const mostDots = Number(first('canonicalizemaxdots') ?? 1);
+  const isDirect = !settings.has('proxycommand') && !settings.has('proxyjump');
+  const applies = isDirect || first('canonicalizehostname') === 'always';
+  return applies && domains !== 'none' && isIP(host) === 0 && host.split('.').length - 1 <= mostDots;
 }

@@ -4,7 +4,7 @@ import { matchesPattern } from '../ssh/pattern.ts';
 import type { Algorithms, AuthenticationMethod, SshTarget } from '../ssh/target.ts';
 import { assembleNames, SSH2_ALGORITHMS } from './algorithms.ts';
 import { ONLY_OPENSSH } from './criteria.ts';
-import type { Setting, Settings } from './evaluate.ts';
+import { firstValue, type Setting, type Settings } from './evaluate.ts';
 import { type Expanded, expandAll, expandTokens, type LocalFacts, type Tokens } from './local-context.ts';
 import { problemAt } from './words.ts';
 
@@ -141,12 +141,11 @@ export class SettingsReader {
   /** All paths of a keyword, without `none`. */
   #paths(name: string): readonly string[] | undefined {
     const settings = this.#settings.get(name);
-    const paths = settings?.flatMap((setting) =>
+    return settings?.flatMap((setting) =>
       setting.values
         .filter((text) => text.toLowerCase() !== 'none')
         .map((text) => this.#path(name, setting, text)),
     );
-    return paths;
   }
 
   #path(name: string, setting: Setting, text: string): string {
@@ -167,7 +166,7 @@ export class SettingsReader {
   }
 
   #text(name: string): string | undefined {
-    return this.#settings.get(name)?.[0]?.values[0];
+    return firstValue(this.#settings, name);
   }
 }
 

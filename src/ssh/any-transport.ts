@@ -14,10 +14,7 @@ export type TransportOptions = Ssh2TransportOptions & {
 export function createTransport(options: TransportOptions): SessionTransport {
   const hasTerminal = options.askHostKey !== undefined;
   const { environment, sshConfigFile: configFile } = options;
-  return either(
-    createSsh2Transport(options),
-    new OpensshTransport({ configFile, hasTerminal, environment }),
-  );
+  return either(createSsh2Transport(options), new OpensshTransport({ configFile, hasTerminal, environment }));
 }
 
 function either(ssh2: SessionTransport, openssh: SessionTransport): SessionTransport {

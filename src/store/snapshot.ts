@@ -1,5 +1,5 @@
 import { FleetError } from '../base/errors.ts';
-import type { Change, StoreRecord } from './store.ts';
+import type { Change, Store, StoreRecord } from './store.ts';
 
 /** Everything a store holds at one revision. Never changed in place: a commit makes the next one. */
 export type Snapshot = {
@@ -91,6 +91,17 @@ export function withChanges(before: Snapshot, changes: readonly Change[], revisi
   }
   pieces.push(before.records.slice(next));
   return { revision, records: pieces.flat() };
+}
+
+/** A store that always has the same content, and gives changes to `commit`. */
+export function snapshotStore(snapshot: Snapshot, commit: Store['commit']): Store {
+  return {
+    get: async (key) => findRecord(snapshot, key),
+    list: async (...prefixes) => partOf(snapshot, prefixes),
+    commit,
+    waitForChange: async () => false,
+    close: async () => undefined,
+  };
 }
 
 /** The revision a key last changed at, 0 when it does not exist. */

@@ -1,8 +1,8 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { describeKey } from '../../src/ssh/keys/public-key.ts';
 import type { AskHostKey, HostKeyQuestion } from '../../src/ssh/host-keys/trust.ts';
+import { describeKey } from '../../src/ssh/keys/public-key.ts';
 import { newKey, publicLine, type Sshd, startSshd } from '../support/sshd.ts';
 import { createRig, createTransport, failure, run } from './support.ts';
 

@@ -1,10 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { HostKeyCheck, hostKeyAlgorithms } from '../../src/ssh/host-keys/known-host.ts';
-import { describeKey } from '../../src/ssh/keys/public-key.ts';
-import { KnownHost } from '../../src/ssh/host-keys/known-host.ts';
+import { HostKeyCheck, hostKeyAlgorithms, KnownHost } from '../../src/ssh/host-keys/known-host.ts';
 import { KnownHostsFile } from '../../src/ssh/host-keys/known-hosts-file.ts';
+import { describeKey } from '../../src/ssh/keys/public-key.ts';
 import { newKey, publicLine } from '../support/sshd.ts';
 
 const ED25519 = publicLine(newKey().private);

@@ -3,15 +3,16 @@ import { existsSync } from 'node:fs';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { keyType } from '../../src/ssh/keys/public-key.ts';
 import {
   appendKnownHost,
   covers,
+  KnownHostsFile,
+  KnownHostsFiles,
   type KnownHostsLine,
   knownHostName,
   parseKnownHosts,
 } from '../../src/ssh/host-keys/known-hosts-file.ts';
-import { KnownHostsFile, KnownHostsFiles } from '../../src/ssh/host-keys/known-hosts-file.ts';
+import { keyType } from '../../src/ssh/keys/public-key.ts';
 import { newKey, publicLine } from '../support/sshd.ts';
 import { temporaryFolder } from './support.ts';
 

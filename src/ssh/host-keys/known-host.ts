@@ -104,7 +104,7 @@ function isEvidence({ marker, key }: KnownHostsLine): boolean {
  * Key type → signature algorithms, best first: ssh2's own order without ssh-rsa (SHA-1) and ssh-dss, which
  * OpenSSH has not offered since 8.8 and 7.0.
  */
-export const HOST_KEY_TYPES: ReadonlyMap<string, readonly string[]> = new Map([
+const HOST_KEY_TYPES: ReadonlyMap<string, readonly string[]> = new Map([
   ['ssh-ed25519', ['ssh-ed25519']],
   ['ecdsa-sha2-nistp256', ['ecdsa-sha2-nistp256']],
   ['ecdsa-sha2-nistp384', ['ecdsa-sha2-nistp384']],

@@ -43,7 +43,7 @@ export class HostKeyTrust {
     const [file] = target.userKnownHostsFiles;
     const name = nameInFiles(target);
     if (file === undefined) throw hostKeyRefusal(target, key, { kind: 'unknown' });
-    const hashed = target.hashKnownHosts || readFile(file, this.#files).isHashed;
+    const hashed = target.hashKnownHosts || knownHostsAt(file, this.#files).isHashed;
     await appendKnownHost(file, name, key, hashed).catch((cause) => {
       throw fileError('write', file, cause);
     });
@@ -104,10 +104,10 @@ function nameInFiles({ hostKeyAlias, host, port }: SshTarget): string {
 
 function filesOf(target: SshTarget, files: KnownHostsFiles): readonly KnownHostsFile[] {
   const paths = [...target.userKnownHostsFiles, ...target.globalKnownHostsFiles];
-  return paths.map((path) => readFile(path, files));
+  return paths.map((path) => knownHostsAt(path, files));
 }
 
-function readFile(path: string, files: KnownHostsFiles): KnownHostsFile {
+function knownHostsAt(path: string, files: KnownHostsFiles): KnownHostsFile {
   try {
     return files.read(path);
   } catch (cause) {

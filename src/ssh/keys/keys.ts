@@ -112,12 +112,7 @@ export class Keys {
   }
 
   /** A configured key is decrypted before the connection; a default one only when a machine accepts it. */
-  async #locked(
-    target: SshTarget,
-    path: string,
-    file: LockedKey,
-    agent: Agent,
-  ): Promise<Identity> {
+  async #locked(target: SshTarget, path: string, file: LockedKey, agent: Agent): Promise<Identity> {
     const quiet = target.batchMode;
     const open = () => this.#passphrases.open(path, file, quiet);
     const advice = `Add it to the agent: ssh-add ${quote(path)}; or set identity_passphrase_file in [ssh]`;

@@ -1,8 +1,8 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { readFile, stat, truncate } from 'node:fs/promises';
 import { FleetError } from '../../base/errors.ts';
-import type { PooledConnection, TurnedAway } from '../pooled-transport.ts';
 import { cannotReach, closedHere, lost, MAX_SESSIONS, NoMoreSessions, timedOut } from '../failure.ts';
+import type { PooledConnection, TurnedAway } from '../pooled-transport.ts';
 import type { SshTarget } from '../target.ts';
 import type { Login, RemoteSession, SessionRequest } from '../transport.ts';
 import { checkArguments, masterArguments, READY } from './arguments.ts';

@@ -7,7 +7,7 @@ import type { Ask } from '../transport.ts';
 import type { Deadline } from './deadline.ts';
 import type { AuthReply, UserAuth } from './user-auth.ts';
 
-/** Who logs in where: with these keys, and with the answers of the user if there is somebody to ask. */
+/** Who logs in where: with these keys, and with the answers of a user who can be asked. */
 type LoginOptions = {
   readonly target: SshTarget;
   readonly credentials: Credentials;
@@ -123,10 +123,7 @@ export class Authentication {
     return answer;
   }
 
-  async #login(
-    credential: Credential,
-    { offered, signature }: Algorithm,
-  ): Promise<AuthReply | undefined> {
+  async #login(credential: Credential, { offered, signature }: Algorithm): Promise<AuthReply | undefined> {
     const { blob, asksFirst } = credential;
     if (asksFirst) {
       const answer = await this.#auth.offerKey(offered, blob);

@@ -3,7 +3,12 @@ import type { Duplex } from 'node:stream';
 import type { Client, ConnectConfig } from 'ssh2';
 import { isFleetError } from '../../base/errors.ts';
 import { closedHere, closedWhile, type OpenPhase, openFailure, timedOut } from '../failure.ts';
-import { HostKeyCheck, type HostKeyVerdict, hostKeyAlgorithms, type KnownHost } from '../host-keys/known-host.ts';
+import {
+  HostKeyCheck,
+  type HostKeyVerdict,
+  hostKeyAlgorithms,
+  type KnownHost,
+} from '../host-keys/known-host.ts';
 import { certificateName } from '../keys/certificate.ts';
 import type { Credentials } from '../keys/keys.ts';
 import type { TurnedAway } from '../pooled-transport.ts';

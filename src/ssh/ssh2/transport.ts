@@ -47,11 +47,7 @@ class Ssh2Transport extends PooledTransport<Connection> {
   }
 
   /** The question about an unknown host key comes between two attempts, so that no timeout runs during it. */
-  protected async logIn(
-    target: SshTarget,
-    jumpHost: Connection | undefined,
-    use: Use,
-  ): Promise<Connection> {
+  protected async logIn(target: SshTarget, jumpHost: Connection | undefined, use: Use): Promise<Connection> {
     const forSession = use === 'session';
     const attempt = (timeoutMs: number): Promise<Opened> =>
       this.#attempt({ target, jumpHost, forSession, timeoutMs });

@@ -1,6 +1,6 @@
 import type { Client } from 'ssh2';
-import type { EarlySession } from './early-session.ts';
 import { wireStrings } from '../keys/wire.ts';
+import type { EarlySession } from './early-session.ts';
 import { privateParts } from './parts.ts';
 
 export type Prompt = { readonly prompt: string; readonly echo: boolean };
@@ -39,12 +39,7 @@ export class UserAuth {
    * not wait for the answer to that, which saves a round trip. `session` is requested with each login by a key. Call it right
    * after ssh2's `connect`.
    */
-  constructor(
-    client: Client,
-    user: string,
-    session: EarlySession | undefined,
-    begin: () => void,
-  ) {
+  constructor(client: Client, user: string, session: EarlySession | undefined, begin: () => void) {
     this.#client = client;
     this.#user = user;
     this.#session = session;
