@@ -5,7 +5,7 @@ import { tieText } from '../cluster/dependencies.ts';
 import type { CauseRelation, Failure, MachineStep } from '../cluster/failure.ts';
 import { isMasked } from '../cluster/unit-state.ts';
 import type { UnitFailure } from '../operations/unit-result.ts';
-import { formatRemaining, lowerFirst, packagesOf } from './format.ts';
+import { formatRemaining, packagesOf } from './format.ts';
 import { heldText, isStarting, notUp, revertCause, unhealthy } from './held.ts';
 import { foreignUnit, reasonText } from './reason.ts';
 

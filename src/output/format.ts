@@ -59,11 +59,6 @@ export function machineTitle({ name, address }: MachineRef): string {
   return address === '' ? `"${name}"` : `"${name}" (${address})`;
 }
 
-/** A sentence as the end of another one. */
-export function lowerFirst(sentence: string): string {
-  return `${sentence.slice(0, 1).toLowerCase()}${sentence.slice(1)}`;
-}
-
 /** The packages of missing tools. */
 export function packagesOf(tools: readonly string[]): string {
   const names = tools.map((tool) => (tool === 'flock' ? 'util-linux' : 'coreutils'));

@@ -5,7 +5,7 @@ import { mayBeDown } from '../cluster/unreachable.ts';
 import type { ControllerEvent } from '../reconcile/events.ts';
 import { formerText, votersText } from './events.ts';
 import { failureText } from './failure.ts';
-import { formatAge, lowerFirst } from './format.ts';
+import { formatAge } from './format.ts';
 import { reasonText, stayText } from './reason.ts';
 
 /** One line of a controller's log: a message for people, and fields for programs. */
