@@ -62,10 +62,8 @@ export async function withPorts<T>(
     const controller = options.controller === true && named.endpoint !== 'none';
     return withConfig(await ownConfig(flags, streams), streams, work, { ...options, controller });
   }
-  const [{ loadConfig }, { withEndpoint }] = await Promise.all([
-    import('../config/load.ts'),
-    import('./named-endpoint.ts'),
-  ]);
+  const { loadConfig } = await import('../config/load.ts');
+  const { withEndpoint } = await import('./named-endpoint.ts');
   const config = await loadConfig({ flags, ...streams });
   return withEndpoint(named, { flags, streams }, (controller) =>
     withConfig(config, streams, work, { ...options, controller }),

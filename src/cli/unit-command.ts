@@ -46,10 +46,8 @@ export async function runUnitVerb<Result extends RequestResult>(
   operation: (ports: Ports) => Promise<Result>,
   toJson?: (result: Result, dryRun: boolean) => object,
 ): Promise<ExitStatus> {
-  const [{ dryRunReport, requestReport }, { requestJson }] = await Promise.all([
-    import('../output/request-report.ts'),
-    import('../output/request-json.ts'),
-  ]);
+  const { dryRunReport, requestReport } = await import('../output/request-report.ts');
+  const { requestJson } = await import('../output/request-json.ts');
   const isVerbose = call.flags.verbose === true;
   let differing: readonly DifferingFile[] = [];
   const work = async (ports: Ports): Promise<Result> => {

@@ -4,7 +4,7 @@ import type { SetOptions } from '../../operations/sets/edits.ts';
 import type { SetPlan } from '../../operations/sets/plan.ts';
 import type { WantedSet } from '../../operations/sets/wanted.ts';
 import type { Ports } from '../../reconcile/ports.ts';
-import { type Call, type Command, type CommandOption, printInfo } from '../command.ts';
+import { type Call, type Command, type CommandOption, printAnswer, printInfo } from '../command.ts';
 import { EXIT, type ExitStatus, planStatus, requestStatus } from '../exit-status.ts';
 import {
   DRY_RUN,
@@ -88,13 +88,11 @@ export const applyCommand: Command = {
 async function runPlan(call: Call): Promise<ExitStatus> {
   refuseController(call.flags, call.streams);
   const id = await planIdOf(call.options);
-  const [{ withPorts }, { planSet }, { staleness }, wanted, options] = await Promise.all([
-    import('../context.ts'),
-    import('../../operations/sets/plan.ts'),
-    import('../../operations/sets/apply.ts'),
-    wantedBy(call),
-    setOptions(call),
-  ]);
+  const { withPorts } = await import('../context.ts');
+  const { planSet } = await import('../../operations/sets/plan.ts');
+  const { staleness } = await import('../../operations/sets/apply.ts');
+  const options = setOptions(call);
+  const wanted = await wantedBy(call);
   const plan = await withPorts(call, (ports) => planSet(ports, wanted, options), { dryRun: true });
   const stale = id === undefined ? undefined : staleness(id, plan, wanted);
   if (stale !== undefined && plan.problems.length === 0) return report(call, stale);
@@ -111,14 +109,10 @@ async function runApply(call: Call): Promise<ExitStatus> {
     throw new FleetError('usage', 'Cannot ask whether to apply the plan: there is no terminal', {
       hint: 'Add --yes to apply it without a question; or --plan ID, with an id of "fleetctl plan"',
     });
-  const [{ withPorts }, { applySet }, wanted, setChoices] = await Promise.all([
-    import('../context.ts'),
-    import('../../operations/sets/apply.ts'),
-    wantedBy(call),
-    setOptions(call),
-  ]);
+  const { withPorts } = await import('../context.ts');
+  const { applySet } = await import('../../operations/sets/apply.ts');
   const request: ApplyRequest = {
-    ...setChoices,
+    ...setOptions(call),
     id,
     asks: !mayStart,
     leaseWaitMs: leaseWaitOf(options),
@@ -129,6 +123,7 @@ async function runApply(call: Call): Promise<ExitStatus> {
     },
   };
   const wait = waitPolicyOf(options);
+  const wanted = await wantedBy(call);
   const work = (ports: Ports): Promise<Applied> => applySet(ports, wanted, request);
   return report(call, await withPorts(call, work, { controller: true, wait }));
 }
@@ -148,19 +143,16 @@ export async function wantedBy(
   { arguments: paths, options, streams }: Call,
   unnamed?: string,
 ): Promise<WantedSet> {
-  const [{ readUnitFolder }, { wantedSet }] = await Promise.all([
-    import('../../operations/sets/folder.ts'),
-    import('../../operations/sets/wanted.ts'),
-  ]);
+  const { readUnitFolder } = await import('../../operations/sets/folder.ts');
+  const { wantedSet } = await import('../../operations/sets/wanted.ts');
   return wantedSet(await readUnitFolder(paths, streams.cwd), textOption(options.set) ?? unnamed);
 }
 
-async function setOptions({ options }: Call): Promise<SetOptions> {
-  const pruneLimit = numberOf('--prune-limit', options.pruneLimit);
+function setOptions({ options }: Call): SetOptions {
   return {
     adopt: options.adopt === true,
     prune: options.prune === true,
-    pruneLimit,
+    pruneLimit: numberOf('--prune-limit', options.pruneLimit),
     retry: options.retry === true,
     limits: rolloutLimitsOf(options),
   };
@@ -172,11 +164,9 @@ async function showPlan(
   plan: SetPlan,
   resultsFollow = false,
 ): Promise<void> {
-  const [{ planLines, planJson }, { requestFailures }, { unreachableLines }] = await Promise.all([
-    import('../../output/sets/plan.ts'),
-    import('../../output/request-failures.ts'),
-    import('../../output/report.ts'),
-  ]);
+  const { planJson, planLines } = await import('../../output/sets/plan.ts');
+  const { requestFailures } = await import('../../output/request-failures.ts');
+  const { unreachableLines } = await import('../../output/report.ts');
   const { problems, expected, changes } = plan;
   const hasTexts = changes.some(({ text }) => text !== undefined);
   const diff = hasTexts ? (await import('../../output/difference.ts')).differenceLines : () => [];
@@ -230,16 +220,10 @@ async function reportApplied(
   call: Call,
   { plan, result }: Extract<Applied, { readonly kind: 'applied' }>,
 ): Promise<ExitStatus> {
-  const [{ appliedReport, planJson }, { requestJson }, { jsonText }] = await Promise.all([
-    import('../../output/sets/plan.ts'),
-    import('../../output/request-json.ts'),
-    import('../../output/json.ts'),
-  ]);
+  const { appliedReport, planJson } = await import('../../output/sets/plan.ts');
+  const { requestJson } = await import('../../output/request-json.ts');
   if (plan.changes.length === 0 && call.options.output !== 'json') await showPlan(call, plan, true);
-  const { out, err } = appliedReport(plan, result);
-  if (call.options.output === 'json')
-    call.streams.out(jsonText({ ...planJson(plan), applied: requestJson(result, false) }));
-  else printInfo(call.streams, out);
-  writeLines(call.streams.err, err);
+  const json = (): object => ({ ...planJson(plan), applied: requestJson(result, false) });
+  await printAnswer(call, appliedReport(plan, result), json, true);
   return requestStatus(result);
 }

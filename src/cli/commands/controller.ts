@@ -47,25 +47,14 @@ export const controllerCommand: Command = {
 async function install(call: Call): Promise<number> {
   const { arguments: words, options, flags, streams } = call;
   const [machine] = words;
-  const [
-    { siteConfig, withSite },
-    { filesFor, hasOneVoter, wantedOf },
-    operation,
-    { lookAtHost },
-    { LAYOUT },
-    plan,
-    output,
-    { prepareEdit },
-  ] = await Promise.all([
-    import('../install/site.ts'),
-    import('../install/wanted.ts'),
-    import('../../operations/install-controller.ts'),
-    import('../../install/facts.ts'),
-    import('../../install/layout.ts'),
-    import('../../install/plan.ts'),
-    import('../../output/installation.ts'),
-    import('../../config/edit-file.ts'),
-  ]);
+  const { siteConfig, withSite } = await import('../install/site.ts');
+  const { filesFor, hasOneVoter, wantedOf } = await import('../install/wanted.ts');
+  const operation = await import('../../operations/install-controller.ts');
+  const { lookAtHost } = await import('../../install/facts.ts');
+  const { LAYOUT } = await import('../../install/layout.ts');
+  const plan = await import('../../install/plan.ts');
+  const output = await import('../../output/installation.ts');
+  const { prepareEdit } = await import('../../config/edit-file.ts');
   const dryRun = options.dryRun === true;
   return withSite(call, async (found, config) => {
     const site = {
@@ -109,11 +98,9 @@ async function install(call: Call): Promise<number> {
 
 async function remove(call: Call): Promise<number> {
   const { streams } = call;
-  const [{ withSite }, { removeController }, { removedReport }] = await Promise.all([
-    import('../install/site.ts'),
-    import('../../operations/remove-controller.ts'),
-    import('../../output/installation.ts'),
-  ]);
+  const { withSite } = await import('../install/site.ts');
+  const { removeController } = await import('../../operations/remove-controller.ts');
+  const { removedReport } = await import('../../output/installation.ts');
   return withSite(call, async (site, { registry }) => {
     const removed = await removeController(site, registry.kind === 'ssh');
     const { out, err } = removedReport(site.host.name, removed);

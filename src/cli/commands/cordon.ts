@@ -33,10 +33,8 @@ export const uncordonCommand: Command = {
 };
 
 async function setCordon(call: Call, cordon: Cordon | undefined): Promise<ExitStatus> {
-  const [operation, { cordonJson, cordonReport }] = await Promise.all([
-    import('../../operations/drain.ts'),
-    import('../../output/machines.ts'),
-  ]);
+  const operation = await import('../../operations/drain.ts');
+  const { cordonJson, cordonReport } = await import('../../output/machines.ts');
   const isCordoned = cordon !== undefined;
   return runChange(
     call,
@@ -77,10 +75,8 @@ export const drainCommand: Command = {
       maxParallel: countOption('--max-parallel', options.maxParallel, 1),
       globals: options.globals === true,
     };
-    const [{ drain }, { drainJson, drainPreview, drainReport }] = await Promise.all([
-      import('../../operations/drain.ts'),
-      import('../../output/machines.ts'),
-    ]);
+    const { drain } = await import('../../operations/drain.ts');
+    const { drainJson, drainPreview, drainReport } = await import('../../output/machines.ts');
     return runChange(
       call,
       (ports) => drain(ports, request),

@@ -19,15 +19,12 @@ export const doctorCommand: Command = {
     ['fleetctl doctor -o json', 'as JSON'],
   ],
   async run({ arguments: names, options, flags, streams }) {
-    const [{ withPorts }, { clusterMachines }, { examinerOf }, operation, output, { jsonText }] =
-      await Promise.all([
-        import('../context.ts'),
-        import('../../registry/inventory.ts'),
-        import('../check-machine.ts'),
-        import('../../operations/doctor.ts'),
-        import('../../output/doctor.ts'),
-        import('../../output/json.ts'),
-      ]);
+    const { withPorts } = await import('../context.ts');
+    const { clusterMachines } = await import('../../registry/inventory.ts');
+    const { examinerOf } = await import('../check-machine.ts');
+    const operation = await import('../../operations/doctor.ts');
+    const output = await import('../../output/doctor.ts');
+    const { jsonText } = await import('../../output/json.ts');
     const json = options.output === 'json';
     const work = async (given: Ports, access: SshAccess): Promise<number> => {
       // What keeps machines from answering may also be what keeps the registry from being read.

@@ -23,11 +23,9 @@ export const eventsCommand: Command = {
   ],
   async run({ arguments: about, options, flags, streams }) {
     const lines = numberOf('--lines', options.lines);
-    const [{ withRegistry }, { followEvents, listEvents }, { eventJson, eventLine }] = await Promise.all([
-      import('../registry.ts'),
-      import('../../operations/list-events.ts'),
-      import('../../output/events.ts'),
-    ]);
+    const { withRegistry } = await import('../registry.ts');
+    const { followEvents, listEvents } = await import('../../operations/list-events.ts');
+    const { eventJson, eventLine } = await import('../../output/events.ts');
     const toLine = (row: Parameters<typeof eventLine>[0]): string =>
       options.output === 'json' ? JSON.stringify(eventJson(row)) : eventLine(row);
     const request = { about, lines };

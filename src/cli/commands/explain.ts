@@ -17,15 +17,11 @@ export const explainCommand: Command = {
     ['fleetctl explain web.service -o json', 'every rule on every machine, as JSON'],
   ],
   async run({ arguments: [unit = ''], options, flags, streams }) {
-    const [{ withPorts }, { explainUnit }, output, { renderTable }, { unreachableLines }] = await Promise.all(
-      [
-        import('../context.ts'),
-        import('../../operations/explain.ts'),
-        import('../../output/explanation.ts'),
-        import('../../output/table.ts'),
-        import('../../output/report.ts'),
-      ],
-    );
+    const { withPorts } = await import('../context.ts');
+    const { explainUnit } = await import('../../operations/explain.ts');
+    const output = await import('../../output/explanation.ts');
+    const { renderTable } = await import('../../output/table.ts');
+    const { unreachableLines } = await import('../../output/report.ts');
     const explanation = await withPorts(
       { flags, streams },
       (ports) => explainUnit(ports, { unit, cwd: streams.cwd }),

@@ -19,11 +19,9 @@ export const diffCommand: Command = {
   ],
   async run(call) {
     refuseController(call.flags, call.streams);
-    const [{ withRegistry }, { textDifferences }, wanted] = await Promise.all([
-      import('../registry.ts'),
-      import('../../operations/sets/edits.ts'),
-      wantedBy(call, 'any'),
-    ]);
+    const { withRegistry } = await import('../registry.ts');
+    const { textDifferences } = await import('../../operations/sets/edits.ts');
+    const wanted = await wantedBy(call, 'any');
     const { files, problems } = await withRegistry(call, async (registry) =>
       textDifferences(wanted, await registry.load()),
     );
@@ -59,10 +57,8 @@ export const exportCommand: Command = {
     ['fleetctl export units --set web', 'only the units of a set'],
   ],
   async run({ arguments: [folder = ''], options, flags, streams }) {
-    const [{ withRegistry }, { exportUnits }] = await Promise.all([
-      import('../registry.ts'),
-      import('../../operations/sets/export.ts'),
-    ]);
+    const { withRegistry } = await import('../registry.ts');
+    const { exportUnits } = await import('../../operations/sets/export.ts');
     const set = textOption(options.set);
     const { written, sets, problems } = await withRegistry({ flags, streams }, (registry) =>
       exportUnits(registry, { folder, cwd: streams.cwd, set }),

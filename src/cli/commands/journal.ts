@@ -52,12 +52,10 @@ export const journalCommand: Command = {
   ],
   async run(call) {
     const lines = numberOf('--lines', call.options.lines);
-    const [{ withPorts }, { readJournals }, output, { machineTitle }] = await Promise.all([
-      import('../context.ts'),
-      import('../../operations/journal.ts'),
-      import('../../output/journal.ts'),
-      import('../../output/format.ts'),
-    ]);
+    const { withPorts } = await import('../context.ts');
+    const { readJournals } = await import('../../operations/journal.ts');
+    const output = await import('../../output/journal.ts');
+    const { machineTitle } = await import('../../output/format.ts');
     const question = questionOf(call, lines, output.canFormat);
     const { out, err, exact, screen, env } = call.streams;
     const colours = screen !== undefined && !env.NO_COLOR;

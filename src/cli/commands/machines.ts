@@ -84,11 +84,9 @@ const applyCommand: Command = {
     ['fleetctl machines apply web-1', 'store the section of one machine'],
   ],
   async run(call) {
-    const [{ withPorts }, { applyMachines }, { appliedJson, appliedReport }] = await Promise.all([
-      import('../context.ts'),
-      import('../../operations/machine-changes.ts'),
-      import('../../output/inventory.ts'),
-    ]);
+    const { withPorts } = await import('../context.ts');
+    const { applyMachines } = await import('../../operations/machine-changes.ts');
+    const { appliedJson, appliedReport } = await import('../../output/inventory.ts');
     const dryRun = call.options.dryRun === true;
     const options = { dryRun, onDifference: () => undefined };
     const applied = await withPorts(call, (ports) => applyMachines(ports, call.arguments), options);
@@ -135,11 +133,9 @@ const acceptCommand: Command = {
   options: [],
   examples: [['fleetctl machines accept web-3', 'after a reinstallation, a rename or a repair']],
   async run({ arguments: [name = ''], flags, streams }) {
-    const [{ withPorts }, { acceptMachine }, { acceptedLine }] = await Promise.all([
-      import('../context.ts'),
-      import('../../operations/machine-membership.ts'),
-      import('../../output/machines.ts'),
-    ]);
+    const { withPorts } = await import('../context.ts');
+    const { acceptMachine } = await import('../../operations/machine-membership.ts');
+    const { acceptedLine } = await import('../../output/machines.ts');
     const options = { guard: false, changes: true };
     const accepted = await withPorts({ flags, streams }, (ports) => acceptMachine(ports, name), options);
     printInfo(streams, [acceptedLine(name, accepted)]);
@@ -156,11 +152,9 @@ const distrustCommand: Command = {
   options: [],
   examples: [['fleetctl machines distrust web-3', 'if it contradicts the registry']],
   async run({ arguments: [name = ''], flags, streams }) {
-    const [{ withPorts }, { distrustMachine }, { distrustedLines }] = await Promise.all([
-      import('../context.ts'),
-      import('../../operations/machine-membership.ts'),
-      import('../../output/machines.ts'),
-    ]);
+    const { withPorts } = await import('../context.ts');
+    const { distrustMachine } = await import('../../operations/machine-membership.ts');
+    const { distrustedLines } = await import('../../output/machines.ts');
     const options = { guard: false, changes: true };
     const units = await withPorts({ flags, streams }, (ports) => distrustMachine(ports, name), options);
     const { out, err } = distrustedLines(name, units);

@@ -16,10 +16,8 @@ export const reconcileCommand: Command = {
     ['fleetctl reconcile -o json', 'moves, changes, failures and unreachable machines as JSON'],
   ],
   async run(call) {
-    const [{ reconcileEverything }, { passJson, passReport }] = await Promise.all([
-      import('../../operations/reconcile-everything.ts'),
-      import('../../output/pass.ts'),
-    ]);
+    const { reconcileEverything } = await import('../../operations/reconcile-everything.ts');
+    const { passJson, passReport } = await import('../../output/pass.ts');
     return runChange(call, reconcileEverything, (pass, dryRun) => ({
       report: passReport(pass, dryRun),
       json: () => passJson(pass),

@@ -20,10 +20,8 @@ const copyCommand: Command = {
     ['fleetctl registry copy etcd://10.0.0.1:2379/fleet file:backup', 'back it up into a folder'],
   ],
   async run({ arguments: [from = '', to = ''], flags, streams }) {
-    const [{ withStores }, { copyRegistry }] = await Promise.all([
-      import('../registry.ts'),
-      import('../../operations/copy-registry.ts'),
-    ]);
+    const { withStores } = await import('../registry.ts');
+    const { copyRegistry } = await import('../../operations/copy-registry.ts');
     return withStores([from, to], { flags, streams }, async (source, target) => {
       const { clusterId, units, records } = await copyRegistry(source.store, target.store);
       const done = `Copied cluster ${clusterId} to ${target.text}: units ${units}, records ${records}`;
@@ -50,12 +48,9 @@ export const registryCommand: Command = {
   examples: [['fleetctl registry', 'the revision and the voters'], ...copyCommand.examples],
   subcommands: [copyCommand],
   async run(call) {
-    const [{ describeRegistry }, { registryJson, registryLine, voterWarnings }, { jsonText }] =
-      await Promise.all([
-        import('../registry.ts'),
-        import('../../output/registry-status.ts'),
-        import('../../output/json.ts'),
-      ]);
+    const { describeRegistry } = await import('../registry.ts');
+    const { registryJson, registryLine, voterWarnings } = await import('../../output/registry-status.ts');
+    const { jsonText } = await import('../../output/json.ts');
     const { options, streams } = call;
     const status = await describeRegistry(call);
     writeLines(streams.err, voterWarnings(status));
@@ -108,10 +103,8 @@ export const recoverCommand: Command = {
   async run(call) {
     const rebuilt = await (await import('../recover-voters.ts')).recoverVoters(call);
     if (rebuilt !== undefined) return rebuilt;
-    const [{ recover }, { recoverJson, recoverReport }] = await Promise.all([
-      import('../../operations/recover.ts'),
-      import('../../output/recover.ts'),
-    ]);
+    const { recover } = await import('../../operations/recover.ts');
+    const { recoverJson, recoverReport } = await import('../../output/recover.ts');
     const { accept, reject, trust } = call.options;
     const request = { accept: listOf(accept), reject: listOf(reject), trust: listOf(trust) };
     return runChange(

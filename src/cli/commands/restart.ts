@@ -23,11 +23,9 @@ export const restartCommand: Command = {
   ],
   async run(call) {
     const maxParallel = countOption('--max-parallel', call.options.maxParallel, 1);
-    const [{ restart }, { restartPreview, restartReport }, { restartJson }] = await Promise.all([
-      import('../../operations/restart.ts'),
-      import('../../output/request-report.ts'),
-      import('../../output/request-json.ts'),
-    ]);
+    const { restart } = await import('../../operations/restart.ts');
+    const { restartPreview, restartReport } = await import('../../output/request-report.ts');
+    const { restartJson } = await import('../../output/request-json.ts');
     return runChange(
       call,
       (ports) => restart(ports, call.arguments, maxParallel),

@@ -33,11 +33,9 @@ export const sshCommand: Command = {
       tty: call.options.tty === true,
       forwardAgent: wantsAgent(call),
     };
-    const [{ withPorts }, { findLogin }, { logIn }] = await Promise.all([
-      import('../context.ts'),
-      import('../../operations/find-machine.ts'),
-      import('../remote-session.ts'),
-    ]);
+    const { withPorts } = await import('../context.ts');
+    const { findLogin } = await import('../../operations/find-machine.ts');
+    const { logIn } = await import('../remote-session.ts');
     const warn = ({ message }: FleetError): void =>
       writeLines(call.streams.err, [`Warning: ${message}; the machine is taken from fleet.conf`]);
     return withPorts(call, async (ports, access) =>

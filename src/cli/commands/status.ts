@@ -26,11 +26,9 @@ export const statusCommand: Command = {
   async run({ arguments: units, options, flags, streams }) {
     const json = options.output === 'json';
     const lines = numberOf('--lines', options.lines) ?? LINES;
-    const [{ withPorts }, { unitStatus }, { statusJson, statusReport }] = await Promise.all([
-      import('../context.ts'),
-      import('../../operations/status.ts'),
-      import('../../output/status.ts'),
-    ]);
+    const { withPorts } = await import('../context.ts');
+    const { unitStatus } = await import('../../operations/status.ts');
+    const { statusJson, statusReport } = await import('../../output/status.ts');
     const machine = textOption(options.machine);
     const request = { verb: 'status', units, machine, lines: json ? undefined : lines };
     const result = await withPorts({ flags, streams }, (ports) => unitStatus(ports, request));

@@ -74,14 +74,11 @@ export const startCommand: Command = {
 
 /** Starts units if they pass verification on every feasible machine; otherwise nothing is stored. */
 async function verifiedStart(ports: Ports, call: Call): Promise<RequestResult> {
-  const [{ start }, { requestResult }, { verify }, { verificationReport }, { keepSessions }] =
-    await Promise.all([
-      import('../../operations/set-target-state.ts'),
-      import('../../operations/unit-result.ts'),
-      import('../../operations/verify.ts'),
-      import('../../output/verification.ts'),
-      import('../../systemd/driver.ts'),
-    ]);
+  const { start } = await import('../../operations/set-target-state.ts');
+  const { requestResult } = await import('../../operations/unit-result.ts');
+  const { verify } = await import('../../operations/verify.ts');
+  const { verificationReport } = await import('../../output/verification.ts');
+  const { keepSessions } = await import('../../systemd/driver.ts');
   const request = submitRequest(call);
   const driver = keepSessions(ports.driver);
   try {

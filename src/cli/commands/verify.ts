@@ -23,11 +23,9 @@ export const verifyCommand: Command = {
     ['fleetctl verify app.service -o json', 'results of every machine as JSON'],
   ],
   async run(call) {
-    const [{ withPorts }, { verify }, { verificationJson, verificationReport }] = await Promise.all([
-      import('../context.ts'),
-      import('../../operations/verify.ts'),
-      import('../../output/verification.ts'),
-    ]);
+    const { withPorts } = await import('../context.ts');
+    const { verify } = await import('../../operations/verify.ts');
+    const { verificationJson, verificationReport } = await import('../../output/verification.ts');
     const machine = textOption(call.options.machine);
     const request = { ...submitRequest(call), replace: true, machine };
     const verification = await withPorts(call, (ports) => verify(ports, request), { dryRun: true });

@@ -24,11 +24,9 @@ export const catCommand: Command = {
     ['fleetctl cat hello > hello.service', 'restore a lost file'],
   ],
   async run({ arguments: [unit = ''], options, flags, streams }) {
-    const [{ withRegistry }, { cat, textOf }, { jsonText, textsJson }] = await Promise.all([
-      import('../registry.ts'),
-      import('../../operations/unit-texts.ts'),
-      import('../../output/json.ts'),
-    ]);
+    const { withRegistry } = await import('../registry.ts');
+    const { cat, textOf } = await import('../../operations/unit-texts.ts');
+    const { jsonText, textsJson } = await import('../../output/json.ts');
     const units = await withRegistry({ flags, streams }, (registry) => cat(registry, unit));
     if (options.output === 'json') streams.out(jsonText(textsJson(units)));
     else streams.exact(textOf(units));
@@ -49,11 +47,9 @@ export const historyCommand: Command = {
     ['fleetctl history web.service -o json', 'the same, as JSON'],
   ],
   async run({ arguments: [unit = ''], options, flags, streams }) {
-    const [{ withRegistry }, { history }, { jsonText }] = await Promise.all([
-      import('../registry.ts'),
-      import('../../operations/unit-texts.ts'),
-      import('../../output/json.ts'),
-    ]);
+    const { withRegistry } = await import('../registry.ts');
+    const { history } = await import('../../operations/unit-texts.ts');
+    const { jsonText } = await import('../../output/json.ts');
     const render = await tableOf(HISTORY, options);
     const stored = await withRegistry({ flags, streams }, (registry) => history(registry, unit));
     const found = stored.mayBeReverted ? await asMachinesReport(stored, { flags, streams }) : stored;
@@ -67,19 +63,11 @@ async function asMachinesReport(
   stored: History,
   { flags, streams }: Pick<Call, 'flags' | 'streams'>,
 ): Promise<History> {
-  const [
-    { withSnapshotSource },
-    { snapshotFrom },
-    { withReverts },
-    { unreachableMachines },
-    { unreachableLines },
-  ] = await Promise.all([
-    import('../snapshot-source.ts'),
-    import('../../operations/snapshot-source.ts'),
-    import('../../operations/unit-texts.ts'),
-    import('../../operations/listing.ts'),
-    import('../../output/report.ts'),
-  ]);
+  const { withSnapshotSource } = await import('../snapshot-source.ts');
+  const { snapshotFrom } = await import('../../operations/snapshot-source.ts');
+  const { withReverts } = await import('../../operations/unit-texts.ts');
+  const { unreachableMachines } = await import('../../operations/listing.ts');
+  const { unreachableLines } = await import('../../output/report.ts');
   const snapshot = await withSnapshotSource({ flags, streams }, (from) => snapshotFrom(from, {}));
   writeLines(streams.err, unreachableLines(unreachableMachines(snapshot)));
   return withReverts(stored, snapshot);
@@ -104,10 +92,8 @@ export const rollbackCommand: Command = {
     ['fleetctl rollback web.service --dry-run', 'show the planned steps'],
   ],
   async run(call) {
-    const [{ rollback }, { rollbackJson }] = await Promise.all([
-      import('../../operations/rollback.ts'),
-      import('../../output/request-json.ts'),
-    ]);
+    const { rollback } = await import('../../operations/rollback.ts');
+    const { rollbackJson } = await import('../../output/request-json.ts');
     const [unit = ''] = call.arguments;
     const { dryRun, output } = call.options;
     const to = textOption(call.options.to);
