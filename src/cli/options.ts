@@ -97,9 +97,8 @@ export function rolloutLimitsOf({ maxParallel, onFailure }: Call['options']): Ro
   };
 }
 
-const LEAST_MS = 100;
 /** A day, which timers can hold. */
-const MOST_MS = 86_400_000;
+const LONGEST_WAIT_MS = 86_400_000;
 
 /** The values of the options above. Throws FleetError `usage` if one is invalid or two exclude each other. */
 export function waitPolicyOf({ block, timeout, blockAttempts }: Call['options']): WaitPolicy {
@@ -113,23 +112,33 @@ export function waitPolicyOf({ block, timeout, blockAttempts }: Call['options'])
       hint: 'Both set the time to wait: remove one of them',
     });
   }
-  const attempts = numberOf('--block-attempts', blockAttempts);
-  const attemptsMs = attempts === undefined ? undefined : Math.min(attempts * 1000 || MOST_MS, MOST_MS);
-  return { blocks: block !== false, timeoutMs: readTimeout(timeout) ?? attemptsMs };
+  const attempts = numberOption('--block-attempts', blockAttempts);
+  const attemptsMs =
+    attempts === undefined ? undefined : Math.min(attempts * 1000 || LONGEST_WAIT_MS, LONGEST_WAIT_MS);
+  const timeoutMs = durationOption('--timeout', timeout, LONGEST_WAIT_MS, '30s');
+  return { blocks: block !== false, timeoutMs: timeoutMs ?? attemptsMs };
 }
 
-function readTimeout(option: string | boolean | undefined): number | undefined {
+const SHORTEST_MS = 100;
+
+/** The duration given to an option, in ms; undefined without it. Throws FleetError `usage`. */
+export function durationOption(
+  flag: string,
+  option: string | boolean | undefined,
+  longestMs: number,
+  example: string,
+): number | undefined {
   if (typeof option !== 'string') return undefined;
   const ms = parseDuration(option);
-  if (ms !== undefined && ms >= LEAST_MS && ms <= MOST_MS) return ms;
-  const bounds = `from ${formatDuration(LEAST_MS)} to ${formatDuration(MOST_MS)}`;
-  throw new FleetError('usage', `Cannot read --timeout: "${option}" is not a duration ${bounds}`, {
-    hint: 'Give one: --timeout 30s',
+  if (ms !== undefined && ms >= SHORTEST_MS && ms <= longestMs) return ms;
+  const bounds = `from ${formatDuration(SHORTEST_MS)} to ${formatDuration(longestMs)}`;
+  throw new FleetError('usage', `Cannot read ${flag}: "${option}" is not a duration ${bounds}`, {
+    hint: `Give one: ${flag} ${example}`,
   });
 }
 
 /** The whole number given to an option; undefined without it. Throws FleetError `usage`. */
-export function numberOf(flag: string, option: string | boolean | undefined): number | undefined {
+export function numberOption(flag: string, option: string | boolean | undefined): number | undefined {
   if (typeof option !== 'string') return undefined;
   if (/^\d{1,9}$/.test(option)) return Number(option);
   throw new FleetError('usage', `Cannot read ${flag}: "${option}" is not a whole number`, {
@@ -137,13 +146,14 @@ export function numberOf(flag: string, option: string | boolean | undefined): nu
   });
 }
 
-/** A whole number from 1; `fallback` without the option. Throws FleetError `usage`. */
-export function countOption(flag: string, option: string | boolean | undefined, fallback: number): number {
-  if (option === undefined) return fallback;
-  if (typeof option === 'string' && /^[1-9]\d{0,5}$/.test(option)) return Number(option);
-  throw new FleetError('usage', `Cannot read ${flag}: "${option}" is not a whole number from 1`, {
-    hint: `Give one: ${flag} 2`,
-  });
+/** The number given to `--max-parallel` of `restart` and `drain`. Throws FleetError `usage`. */
+export function maxParallelOf({ maxParallel = '1' }: Call['options']): number {
+  if (/^[1-9]\d{0,5}$/.test(String(maxParallel))) return Number(maxParallel);
+  throw new FleetError(
+    'usage',
+    `Cannot read --max-parallel: "${maxParallel}" is not a whole number from 1`,
+    { hint: 'Give one: --max-parallel 2' },
+  );
 }
 
 /** The text given to an option; undefined without it. */

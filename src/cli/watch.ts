@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { FleetError, isFleetError } from '../base/errors.ts';
-import { formatDuration, parseDuration } from '../base/time.ts';
+import { formatDuration } from '../base/time.ts';
 import type { Listing } from '../operations/listing.ts';
 import type { SnapshotSource } from '../operations/snapshot-source.ts';
 import { type ListingView, listingJson, listingSignature } from '../output/field.ts';
@@ -9,12 +9,12 @@ import { screenView, streamView, type Viewer } from '../output/watch.ts';
 import { renewSessions } from '../systemd/driver.ts';
 import type { Call } from './command.ts';
 import { EXIT } from './exit-status.ts';
+import { durationOption } from './options.ts';
 import { untilInterrupted } from './signals.ts';
 import { withSnapshotSource } from './snapshot-source.ts';
 
-/** Limits of `--interval`, in ms. */
+/** The default and the maximum of `--interval`, in ms. */
 const INTERVAL_MS = 2000;
-const SHORTEST_MS = 100;
 const LONGEST_MS = 3_600_000;
 
 /** Lists repeatedly over the same sessions until Ctrl-C, then resolves with 130. */
@@ -54,12 +54,7 @@ export function watchInterval({ options }: Pick<Call, 'options'>): number {
   if (watch !== true) {
     throw new FleetError('usage', 'Cannot use --interval without --watch', { hint: 'Add --watch' });
   }
-  if (interval === undefined) return INTERVAL_MS;
-  const ms = parseDuration(String(interval));
-  if (ms !== undefined && ms >= SHORTEST_MS && ms <= LONGEST_MS) return ms;
-  throw new FleetError('usage', `Cannot read --interval: "${interval}" is not a duration from 100ms to 1h`, {
-    hint: 'Give one: --interval 5s',
-  });
+  return durationOption('--interval', interval, LONGEST_MS, '5s') ?? INTERVAL_MS;
 }
 
 function viewerOf<Row>(

@@ -9,7 +9,7 @@ import { EXIT, type ExitStatus, planStatus, requestStatus } from '../exit-status
 import {
   DRY_RUN,
   LIMITS,
-  numberOf,
+  numberOption,
   OUTPUT,
   RETRY,
   ROLLOUT,
@@ -152,7 +152,7 @@ function setOptions({ options }: Call): SetOptions {
   return {
     adopt: options.adopt === true,
     prune: options.prune === true,
-    pruneLimit: numberOf('--prune-limit', options.pruneLimit),
+    pruneLimit: numberOption('--prune-limit', options.pruneLimit),
     retry: options.retry === true,
     limits: rolloutLimitsOf(options),
   };

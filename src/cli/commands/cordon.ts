@@ -1,7 +1,7 @@
 import type { Cordon } from '../../cluster/snapshot.ts';
 import type { Call, Command } from '../command.ts';
 import { drainStatus, EXIT, type ExitStatus } from '../exit-status.ts';
-import { countOption, DRY_RUN, OUTPUT } from '../options.ts';
+import { DRY_RUN, maxParallelOf, OUTPUT } from '../options.ts';
 import { runChange } from '../unit-command.ts';
 
 export const cordonCommand: Command = {
@@ -72,7 +72,7 @@ export const drainCommand: Command = {
     const [machine = ''] = call.arguments;
     const request = {
       machine,
-      maxParallel: countOption('--max-parallel', options.maxParallel, 1),
+      maxParallel: maxParallelOf(options),
       globals: options.globals === true,
     };
     const { drain } = await import('../../operations/drain.ts');

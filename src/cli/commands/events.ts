@@ -1,6 +1,6 @@
 import type { Command } from '../command.ts';
 import { EXIT } from '../exit-status.ts';
-import { numberOf, OUTPUT } from '../options.ts';
+import { numberOption, OUTPUT } from '../options.ts';
 import { untilInterrupted } from '../signals.ts';
 import { writeLines } from '../streams.ts';
 
@@ -22,7 +22,7 @@ export const eventsCommand: Command = {
     ["fleetctl events -f -o json 'web@*' m1", 'follow units and a machine as JSON'],
   ],
   async run({ arguments: about, options, flags, streams }) {
-    const lines = numberOf('--lines', options.lines);
+    const lines = numberOption('--lines', options.lines);
     const { withRegistry } = await import('../registry.ts');
     const { followEvents, listEvents } = await import('../../operations/list-events.ts');
     const { eventJson, eventLine } = await import('../../output/events.ts');

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { JournalQuestion, JournalReader, JournalResult } from '../../operations/journal.ts';
 import type { Call, Command } from '../command.ts';
 import { journalStatus } from '../exit-status.ts';
-import { MACHINE, numberOf, textOption } from '../options.ts';
+import { MACHINE, numberOption, textOption } from '../options.ts';
 import { untilInterrupted } from '../signals.ts';
 import { writeLines } from '../streams.ts';
 
@@ -51,7 +51,7 @@ export const journalCommand: Command = {
     ['fleetctl journal hello -n 100 -o json', 'all fields, one entry per line'],
   ],
   async run(call) {
-    const lines = numberOf('--lines', call.options.lines);
+    const lines = numberOption('--lines', call.options.lines);
     const { withPorts } = await import('../context.ts');
     const { readJournals } = await import('../../operations/journal.ts');
     const output = await import('../../output/journal.ts');

@@ -1,6 +1,6 @@
 import type { Command } from '../command.ts';
 import { requestStatus } from '../exit-status.ts';
-import { countOption, DRY_RUN, LIMITS, OUTPUT } from '../options.ts';
+import { DRY_RUN, LIMITS, maxParallelOf, OUTPUT } from '../options.ts';
 import { runChange } from '../unit-command.ts';
 
 export const restartCommand: Command = {
@@ -22,7 +22,7 @@ export const restartCommand: Command = {
     ["fleetctl restart --dry-run 'web@*'", 'show the batches'],
   ],
   async run(call) {
-    const maxParallel = countOption('--max-parallel', call.options.maxParallel, 1);
+    const maxParallel = maxParallelOf(call.options);
     const { restart } = await import('../../operations/restart.ts');
     const { restartPreview, restartReport } = await import('../../output/request-report.ts');
     const { restartJson } = await import('../../output/request-json.ts');

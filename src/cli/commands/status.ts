@@ -1,6 +1,6 @@
 import { type Command, printAnswer } from '../command.ts';
 import { statusStatus } from '../exit-status.ts';
-import { MACHINE, numberOf, OUTPUT, textOption } from '../options.ts';
+import { MACHINE, numberOption, OUTPUT, textOption } from '../options.ts';
 
 /** The same number of journal lines as systemctl. */
 const LINES = 10;
@@ -25,7 +25,7 @@ export const statusCommand: Command = {
   ],
   async run({ arguments: units, options, flags, streams }) {
     const json = options.output === 'json';
-    const lines = numberOf('--lines', options.lines) ?? LINES;
+    const lines = numberOption('--lines', options.lines) ?? LINES;
     const { withPorts } = await import('../context.ts');
     const { unitStatus } = await import('../../operations/status.ts');
     const { statusJson, statusReport } = await import('../../output/status.ts');
