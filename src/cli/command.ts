@@ -1,7 +1,7 @@
 import type { ConfigFlags } from '../config/settings.ts';
 import type { ReportLines } from '../output/report.ts';
 import { type Streams, writeLines } from './streams.ts';
-import { textOfLines } from './terminal.ts';
+import { type Text, textOfLines } from './terminal.ts';
 
 /** An option of a command, as commander writes it: `-o, --output <format>`. */
 export type CommandOption = {
@@ -51,6 +51,18 @@ export function printInfo({ out, quiet }: Streams, lines: readonly string[]): vo
   if (quiet !== true) writeLines((text) => out(text, text), lines);
 }
 
+/** Prints the lines of a report: those for standard output are success messages. */
+export function printReport(streams: Streams, { out, err }: ReportLines): void {
+  printInfo(streams, out);
+  writeLines(streams.err, err);
+}
+
+/** Prints the answer of `-o json`. If it cannot be written, `otherwise` goes to standard error. */
+export async function printJson({ out }: Streams, answer: object, otherwise?: Text): Promise<void> {
+  const { jsonText } = await import('../output/json.ts');
+  out(jsonText(answer), otherwise);
+}
+
 /**
  * Prints an answer in lines or, with `-o json`, as one object; messages for people go to standard error in both cases.
  * With `isReport` the lines are success messages.
@@ -61,10 +73,8 @@ export async function printAnswer(
   json: () => object,
   isReport = false,
 ): Promise<void> {
-  if (options.output === 'json') {
-    const { jsonText } = await import('../output/json.ts');
-    streams.out(jsonText(json()), isReport ? textOfLines(out) : '');
-  } else if (isReport) printInfo(streams, out);
+  if (options.output === 'json') await printJson(streams, json(), isReport ? textOfLines(out) : '');
+  else if (isReport) printInfo(streams, out);
   else writeLines(streams.out, out);
   writeLines(streams.err, err);
 }

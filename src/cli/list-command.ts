@@ -2,7 +2,7 @@ import { FleetError } from '../base/errors.ts';
 import type { Listing } from '../operations/listing.ts';
 import type { SnapshotSource } from '../operations/snapshot-source.ts';
 import { type ListingView, listingJson } from '../output/field.ts';
-import type { Call, CommandOption } from './command.ts';
+import { type Call, type CommandOption, printJson } from './command.ts';
 import { EXIT } from './exit-status.ts';
 import { TABLE_OUTPUT } from './options.ts';
 import { writeLines } from './streams.ts';
@@ -49,8 +49,8 @@ export async function runListing<Row>(
   }
   const { withSnapshotSource } = await import('./snapshot-source.ts');
   const listing = await withSnapshotSource(call, list);
-  const { jsonText } = await import('../output/json.ts');
-  streams.out(options.output === 'json' ? jsonText(listingJson(view, listing)) : await render(listing.rows));
+  if (options.output === 'json') await printJson(streams, listingJson(view, listing));
+  else streams.out(await render(listing.rows));
   const { missingLines } = await import('../output/report.ts');
   writeLines(streams.err, missingLines(listing));
   return EXIT.done;

@@ -4,7 +4,7 @@ import type { SetOptions } from '../../operations/sets/edits.ts';
 import type { SetPlan } from '../../operations/sets/plan.ts';
 import type { WantedSet } from '../../operations/sets/wanted.ts';
 import type { Ports } from '../../reconcile/ports.ts';
-import { type Call, type Command, type CommandOption, printAnswer, printInfo } from '../command.ts';
+import { type Call, type Command, type CommandOption, printAnswer, printInfo, printJson } from '../command.ts';
 import { EXIT, type ExitStatus, planStatus, requestStatus } from '../exit-status.ts';
 import {
   DRY_RUN,
@@ -171,8 +171,7 @@ async function showPlan(
   const hasTexts = changes.some(({ text }) => text !== undefined);
   const diff = hasTexts ? (await import('../../output/difference.ts')).differenceLines : () => [];
   if (options.output === 'json') {
-    const { jsonText } = await import('../../output/json.ts');
-    streams.out(jsonText(planJson(plan)));
+    await printJson(streams, planJson(plan));
   } else if (options.output === 'markdown') {
     const { planMarkdown } = await import('../../output/sets/markdown.ts');
     streams.out(planMarkdown(plan, diff));

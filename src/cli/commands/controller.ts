@@ -1,5 +1,5 @@
 import { FleetError } from '../../base/errors.ts';
-import { type Call, type Command, printInfo } from '../command.ts';
+import { type Call, type Command, printInfo, printReport } from '../command.ts';
 import { EXIT } from '../exit-status.ts';
 import { DRY_RUN } from '../options.ts';
 import { writeLines } from '../streams.ts';
@@ -10,7 +10,7 @@ const installCommand: Command = {
   summary: 'Install or update a controller (fleetd)',
   description:
     'Installs on this computer (as root), on a machine of fleet.conf, or on USER@HOST. The host needs systemd; without Node 20.19 or later, it gets a copy of the Node of this computer. The controller gets a user, a key that every machine accepts, the host keys that you have verified (the command asks about unknown ones and shows their fingerprints) and, if the registry is a folder, the registry; fleet.conf is changed to its new location. fleetd is started when it reaches every machine that you reach. Run the command again after changes of fleet.conf or an update of fleet: completed steps are kept.',
-  options: [{ ...DRY_RUN, description: 'show the planned steps and change nothing' }],
+  options: [DRY_RUN],
   examples: [
     ['fleetctl controller install', 'on this computer, as root'],
     ['fleetctl controller install web-1 --dry-run', 'show the steps for a machine'],
@@ -103,9 +103,7 @@ async function remove(call: Call): Promise<number> {
   const { removedReport } = await import('../../output/installation.ts');
   return withSite(call, async (site, { registry }) => {
     const removed = await removeController(site, registry.kind === 'ssh');
-    const { out, err } = removedReport(site.host.name, removed);
-    printInfo(streams, out);
-    writeLines(streams.err, err);
+    printReport(streams, removedReport(site.host.name, removed));
     return removed.left.length === 0 ? EXIT.done : EXIT.failed;
   });
 }

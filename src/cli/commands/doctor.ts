@@ -1,5 +1,5 @@
 import type { Ports } from '../../reconcile/ports.ts';
-import type { Command } from '../command.ts';
+import { type Command, printJson } from '../command.ts';
 import type { SshAccess } from '../context.ts';
 import { EXIT } from '../exit-status.ts';
 import { TABLE_OUTPUT } from '../options.ts';
@@ -24,7 +24,6 @@ export const doctorCommand: Command = {
     const { examinerOf } = await import('../check-machine.ts');
     const operation = await import('../../operations/doctor.ts');
     const output = await import('../../output/doctor.ts');
-    const { jsonText } = await import('../../output/json.ts');
     const json = options.output === 'json';
     const work = async (given: Ports, access: SshAccess): Promise<number> => {
       // What keeps machines from answering may also be what keeps the registry from being read.
@@ -45,7 +44,7 @@ export const doctorCommand: Command = {
           titles = '';
         },
       );
-      if (json) streams.out(jsonText(output.doctorJson(machines)));
+      if (json) await printJson(streams, output.doctorJson(machines));
       return error === undefined && machines.every(operation.isHealthy) ? EXIT.done : EXIT.failed;
     };
     return withPorts({ flags, streams }, work, { withoutRegistry: true });

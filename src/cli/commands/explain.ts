@@ -1,4 +1,4 @@
-import type { Command } from '../command.ts';
+import { type Command, printJson } from '../command.ts';
 import { EXIT } from '../exit-status.ts';
 import { TABLE_OUTPUT } from '../options.ts';
 import { writeLines } from '../streams.ts';
@@ -27,10 +27,8 @@ export const explainCommand: Command = {
       (ports) => explainUnit(ports, { unit, cwd: streams.cwd }),
       { dryRun: true },
     );
-    if (options.output === 'json') {
-      const { jsonText } = await import('../../output/json.ts');
-      streams.out(jsonText(output.explanationJson(explanation)));
-    } else {
+    if (options.output === 'json') await printJson(streams, output.explanationJson(explanation));
+    else {
       const full = options.full === true;
       writeLines(streams.out, output.explanationLines(explanation));
       streams.out(

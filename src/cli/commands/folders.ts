@@ -1,4 +1,4 @@
-import { type Command, printInfo } from '../command.ts';
+import { type Command, printInfo, printJson } from '../command.ts';
 import { EXIT, requestStatus } from '../exit-status.ts';
 import { OUTPUT, textOption } from '../options.ts';
 import { refuseController } from '../own-config.ts';
@@ -28,11 +28,11 @@ export const diffCommand: Command = {
     const { options, streams } = call;
     const { differenceLines } = await import('../../output/difference.ts');
     if (options.output === 'json') {
-      const { jsonText, problemsJson } = await import('../../output/json.ts');
+      const { problemsJson } = await import('../../output/json.ts');
       const differing = files.map(({ unit, path, registryText, fileText }) => ({
         ...{ unit, path, text: { before: registryText === '' ? null : registryText, after: fileText } },
       }));
-      streams.out(jsonText({ differing, problems: problemsJson(problems) }));
+      await printJson(streams, { differing, problems: problemsJson(problems) });
     } else writeLines(streams.out, files.flatMap(differenceLines));
     if (problems.length === 0) return files.length === 0 ? EXIT.done : EXIT.changes;
     const { errorLines } = await import('../../output/report.ts');

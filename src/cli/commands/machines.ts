@@ -1,7 +1,6 @@
-import { type Command, printAnswer, printInfo } from '../command.ts';
+import { type Command, printAnswer, printInfo, printReport } from '../command.ts';
 import { EXIT } from '../exit-status.ts';
 import { DRY_RUN, OUTPUT } from '../options.ts';
-import { writeLines } from '../streams.ts';
 
 const NO_CHECK = { flags: '--no-check', description: 'do not check the machine first' };
 
@@ -157,12 +156,20 @@ const distrustCommand: Command = {
     const { distrustedLines } = await import('../../output/machines.ts');
     const options = { guard: false, changes: true };
     const units = await withPorts({ flags, streams }, (ports) => distrustMachine(ports, name), options);
-    const { out, err } = distrustedLines(name, units);
-    printInfo(streams, out);
-    writeLines(streams.err, err);
+    printReport(streams, distrustedLines(name, units));
     return EXIT.done;
   },
 };
+
+const SUBCOMMANDS = [
+  addCommand,
+  setCommand,
+  renameCommand,
+  applyCommand,
+  removeCommand,
+  acceptCommand,
+  distrustCommand,
+];
 
 export const machinesCommand: Command = {
   name: 'machines',
@@ -171,24 +178,8 @@ export const machinesCommand: Command = {
   description:
     'The registry has the machines of the cluster with their addresses and metadata; fleet.conf says how this computer reaches them, and proposes new ones. fleet.conf is edited in place: comments, order and line ends are kept. It is written only if it then has exactly the intended settings. To list machines, use list-machines.',
   options: [],
-  examples: [
-    ...addCommand.examples,
-    ...setCommand.examples,
-    ...renameCommand.examples,
-    ...applyCommand.examples,
-    ...removeCommand.examples,
-    ...acceptCommand.examples,
-    ...distrustCommand.examples,
-  ],
-  subcommands: [
-    addCommand,
-    setCommand,
-    renameCommand,
-    applyCommand,
-    removeCommand,
-    acceptCommand,
-    distrustCommand,
-  ],
+  examples: SUBCOMMANDS.flatMap(({ examples }) => examples),
+  subcommands: SUBCOMMANDS,
 };
 
 /** `--identity-file <file>` → identityFile, as commander calls it. */

@@ -1,6 +1,6 @@
 import { fieldSentences } from '../../output/field.ts';
 import { VOTERS } from '../../output/listings.ts';
-import type { Command } from '../command.ts';
+import { type Command, printJson } from '../command.ts';
 import { EXIT, recoverStatus } from '../exit-status.ts';
 import { tableOf } from '../list-command.ts';
 import { DRY_RUN, OUTPUT, TABLE_OUTPUT } from '../options.ts';
@@ -50,11 +50,10 @@ export const registryCommand: Command = {
   async run(call) {
     const { describeRegistry } = await import('../registry.ts');
     const { registryJson, registryLine, voterWarnings } = await import('../../output/registry-status.ts');
-    const { jsonText } = await import('../../output/json.ts');
     const { options, streams } = call;
     const status = await describeRegistry(call);
     writeLines(streams.err, voterWarnings(status));
-    if (options.output === 'json') streams.out(jsonText(registryJson(status)));
+    if (options.output === 'json') await printJson(streams, registryJson(status));
     else {
       writeLines(streams.out, [registryLine(status)]);
       if (status.voters.length > 0) streams.out(await (await tableOf(VOTERS, options))(status.voters));

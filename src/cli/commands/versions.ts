@@ -3,7 +3,7 @@ import type { History } from '../../operations/unit-texts.ts';
 import { fieldSentences } from '../../output/field.ts';
 import { HISTORY, historyJson } from '../../output/listings.ts';
 import type { Ports } from '../../reconcile/ports.ts';
-import { type Call, type Command, printInfo } from '../command.ts';
+import { type Call, type Command, printInfo, printJson } from '../command.ts';
 import { EXIT } from '../exit-status.ts';
 import { listOptions, tableOf } from '../list-command.ts';
 import { DRY_RUN, OUTPUT, ROLLOUT, rolloutLimitsOf, textOption } from '../options.ts';
@@ -26,9 +26,9 @@ export const catCommand: Command = {
   async run({ arguments: [unit = ''], options, flags, streams }) {
     const { withRegistry } = await import('../registry.ts');
     const { cat, textOf } = await import('../../operations/unit-texts.ts');
-    const { jsonText, textsJson } = await import('../../output/json.ts');
+    const { textsJson } = await import('../../output/json.ts');
     const units = await withRegistry({ flags, streams }, (registry) => cat(registry, unit));
-    if (options.output === 'json') streams.out(jsonText(textsJson(units)));
+    if (options.output === 'json') await printJson(streams, textsJson(units));
     else streams.exact(textOf(units));
     return EXIT.done;
   },
@@ -49,11 +49,11 @@ export const historyCommand: Command = {
   async run({ arguments: [unit = ''], options, flags, streams }) {
     const { withRegistry } = await import('../registry.ts');
     const { history } = await import('../../operations/unit-texts.ts');
-    const { jsonText } = await import('../../output/json.ts');
     const render = await tableOf(HISTORY, options);
     const stored = await withRegistry({ flags, streams }, (registry) => history(registry, unit));
     const found = stored.mayBeReverted ? await asMachinesReport(stored, { flags, streams }) : stored;
-    streams.out(options.output === 'json' ? jsonText(historyJson(found)) : await render(found.rows));
+    if (options.output === 'json') await printJson(streams, historyJson(found));
+    else streams.out(await render(found.rows));
     return EXIT.done;
   },
 };

@@ -6,7 +6,7 @@ import { type Departure, refuseNeededVoter, releaseVoter } from '../../operation
 import { drainReport, leftBehindLines, movingLines } from '../../output/machines.ts';
 import type { Ports } from '../../reconcile/ports.ts';
 import { clusterMachines } from '../../registry/inventory.ts';
-import { type Call, printInfo } from '../command.ts';
+import { type Call, printInfo, printReport } from '../command.ts';
 import { withPorts } from '../context.ts';
 import { drainStatus, EXIT, type ExitStatus } from '../exit-status.ts';
 import { refuseController } from '../own-config.ts';
@@ -57,15 +57,12 @@ export async function remove(call: Call, name: string): Promise<ExitStatus> {
 
 /** Moves all units away, as `fleetctl drain --globals` does. The machine is removed only after a success. */
 async function drainFirst(call: Call, departure: Departure): Promise<ExitStatus> {
-  const { streams } = call;
   const request = { machine: departure.machine, maxParallel: 1, globals: true };
   const drainUnlessNeeded = async (ports: Ports): Promise<DrainResult> => {
     await refuseNeededVoter(ports, departure);
     return drain(ports, request);
   };
   const result = await withPorts(call, drainUnlessNeeded, { changes: true });
-  const { out, err } = drainReport(result);
-  printInfo(streams, out);
-  writeLines(streams.err, err);
+  printReport(call.streams, drainReport(result));
   return drainStatus(result);
 }
