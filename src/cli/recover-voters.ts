@@ -7,7 +7,7 @@ import { EXIT, type ExitStatus } from './exit-status.ts';
 import { leaderTtlOf } from './fleetd/options.ts';
 import { ownConfig } from './own-config.ts';
 import { rebuildLeaderLock } from './registry.ts';
-import { writeLines } from './streams.ts';
+import { confirms, writeLines } from './streams.ts';
 
 /**
  * Rebuilds a registry on the machines from the rest of its voters, after a confirmation; undefined if a majority answers or nothing
@@ -36,7 +36,7 @@ export async function recoverVoters(call: Call): Promise<ExitStatus | undefined>
   );
 }
 
-async function confirm({ options, streams: { ask } }: Call, { missing }: LostMajority): Promise<void> {
+async function confirm({ options, streams }: Call, { missing }: LostMajority): Promise<void> {
   if (options.yes === true) return;
   const [hint, question] =
     missing.length > 0
@@ -48,8 +48,8 @@ async function confirm({ options, streams: { ask } }: Call, { missing }: LostMaj
           'To continue with this state: fleetctl recover --yes. If there is a newer backup, restore that instead',
           'Shall the registry continue with this state? [y/N] ',
         ];
-  if (ask === undefined)
+  if (streams.ask === undefined)
     throw new FleetError('usage', 'Cannot rebuild the registry without a confirmation', { hint });
-  const answer = await ask(question);
-  if (!/^y(es)?$/i.test(answer.trim())) throw new FleetError('interrupted', 'The registry was not rebuilt');
+  if (!(await confirms(streams, question)))
+    throw new FleetError('interrupted', 'The registry was not rebuilt');
 }

@@ -45,6 +45,16 @@ export function writeLines(write: (text: Text) => void, lines: readonly Text[]):
   if (lines.length > 0) write(textOfLines(lines));
 }
 
+/** Whether text on standard output has colours. */
+export function hasColours({ screen, env }: Pick<Streams, 'screen' | 'env'>): boolean {
+  return screen !== undefined && !env.NO_COLOR;
+}
+
+/** Whether the user answers a question with yes; not without a terminal. */
+export async function confirms({ ask }: Pick<Streams, 'ask'>, question: string): Promise<boolean> {
+  return /^y(es)?$/i.test(((await ask?.(question)) ?? '').trim());
+}
+
 /** Writes to standard error of this process. */
 export function standardError(text: Text): void {
   errorStream().write(render(text));

@@ -12,6 +12,12 @@ export function render(text: Text): string {
   return text.map((part) => (typeof part === 'string' ? visible(part) : coloured(part))).join('');
 }
 
+/** A text without its colours. */
+export function plain(text: Text): string {
+  if (typeof text === 'string') return text;
+  return text.map((part) => (typeof part === 'string' ? part : part.text)).join('');
+}
+
 /** Lines as a text; a newline in a line is made visible. */
 export function textOfLines(lines: readonly Text[]): Text {
   return lines.flatMap((line) => [

@@ -18,7 +18,8 @@ import {
   waitPolicyOf,
 } from '../options.ts';
 import { refuseController } from '../own-config.ts';
-import { writeLines } from '../streams.ts';
+import { confirms, hasColours, writeLines } from '../streams.ts';
+import { plain } from '../terminal.ts';
 import { leaseWaitOf } from '../unit-command.ts';
 
 /** The options about the set of a folder. */
@@ -103,9 +104,8 @@ async function runPlan(call: Call): Promise<ExitStatus> {
 async function runApply(call: Call): Promise<ExitStatus> {
   const { options, streams } = call;
   const id = await planIdOf(options);
-  const { ask } = streams;
   const mayStart = options.yes === true || id !== undefined;
-  if (!mayStart && (ask === undefined || options.output === 'json'))
+  if (!mayStart && (streams.ask === undefined || options.output === 'json'))
     throw new FleetError('usage', 'Cannot ask whether to apply the plan: there is no terminal', {
       hint: 'Add --yes to apply it without a question; or --plan ID, with an id of "fleetctl plan"',
     });
@@ -118,8 +118,7 @@ async function runApply(call: Call): Promise<ExitStatus> {
     leaseWaitMs: leaseWaitOf(options),
     async approve(plan) {
       if (options.output !== 'json') await showPlan(call, plan, mayStart);
-      if (mayStart) return true;
-      return /^y(es)?$/i.test(((await ask?.('Apply this plan? [y/N] ')) ?? '').trim());
+      return mayStart || confirms(streams, 'Apply this plan? [y/N] ');
     },
   };
   const wait = waitPolicyOf(options);
@@ -176,9 +175,8 @@ async function showPlan(
     const { planMarkdown } = await import('../../output/sets/markdown.ts');
     streams.out(planMarkdown(plan, diff));
   } else if (problems.length === 0) {
-    const colours = streams.screen !== undefined && !streams.env.NO_COLOR;
     const lines = planLines(plan, { full: flags.verbose === true, diff });
-    writeLines(streams.out, colours ? lines : lines.map(withoutColours));
+    writeLines(streams.out, hasColours(streams) ? lines : lines.map(plain));
   }
   writeLines(streams.err, [
     ...unreachableLines(expected.unreachable),
@@ -186,11 +184,6 @@ async function showPlan(
       ? []
       : requestFailures('apply', { ...expected, problems: [...problems, ...expected.problems] }, true)),
   ]);
-}
-
-function withoutColours(line: string | readonly (string | { readonly text: string })[]): string {
-  if (typeof line === 'string') return line;
-  return line.map((part) => (typeof part === 'string' ? part : part.text)).join('');
 }
 
 async function report(call: Call, applied: Applied): Promise<ExitStatus> {

@@ -4,7 +4,7 @@ import type { Call, Command } from '../command.ts';
 import { journalStatus } from '../exit-status.ts';
 import { MACHINE, numberOption, textOption } from '../options.ts';
 import { untilInterrupted } from '../signals.ts';
-import { writeLines } from '../streams.ts';
+import { hasColours, writeLines } from '../streams.ts';
 
 /** The same number as CoreOS fleet. */
 const LINES = 10;
@@ -57,8 +57,8 @@ export const journalCommand: Command = {
     const output = await import('../../output/journal.ts');
     const { machineTitle } = await import('../../output/format.ts');
     const question = questionOf(call, lines, output.canFormat);
-    const { out, err, exact, screen, env } = call.streams;
-    const colours = screen !== undefined && !env.NO_COLOR;
+    const { out, err, exact } = call.streams;
+    const colours = hasColours(call.streams);
     const reader: JournalReader = {
       text: FOR_PROGRAMS.has(question.output) ? exact : out,
       entries: (entries, merged) =>
