@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { AcceptedRounds } from '../quorum/progress.ts';
-import { makePrivateFolder, readPrivate, replaceFile } from './cache-folder.ts';
+import { readPrivate, writePrivate } from './cache-folder.ts';
 
 /** How many voters are remembered. */
 const MOST_VOTERS = 256;
@@ -26,9 +26,7 @@ export function acceptedRounds(folder: string | undefined): {
         stored.set(voter, round);
       }
       const lines = [...stored].slice(-MOST_VOTERS).map(([voter, round]) => `${voter} ${round}\n`);
-      try {
-        if (makePrivateFolder(folder)) replaceFile(join(folder, 'voters'), lines.join(''));
-      } catch {}
+      writePrivate(join(folder, 'voters'), lines.join(''));
     },
   };
 }
@@ -39,11 +37,7 @@ export function shownBy(rounds: AcceptedRounds): readonly string[] {
 }
 
 function read(folder: string | undefined): AcceptedRounds {
-  try {
-    const text = folder === undefined ? '' : readPrivate(join(folder, 'voters'))?.toString('utf8');
-    const lines = (text ?? '').matchAll(/^(\S+ [0-9a-f]{32}) (\d{1,15})$/gm);
-    return new Map([...lines].map(([, voter = '', round]) => [voter, Number(round)]));
-  } catch {
-    return new Map();
-  }
+  const text = folder === undefined ? '' : (readPrivate(join(folder, 'voters')) ?? '');
+  const lines = text.matchAll(/^(\S+ [0-9a-f]{32}) (\d{1,15})$/gm);
+  return new Map([...lines].map(([, voter = '', round]) => [voter, Number(round)]));
 }

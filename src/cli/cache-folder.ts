@@ -29,28 +29,51 @@ export function cacheFolder(
   return join(root, 'fleet', name);
 }
 
+/** The text of a file; undefined unless it can be read, and file and folder belong to this user and no other user can write to them. */
+export function readPrivate(path: string): string | undefined {
+  return quietly(() => {
+    if (!isPrivateFolder(dirname(path))) return undefined;
+    // O_NONBLOCK: to open a FIFO would wait for its other end.
+    const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      const stats = fstatSync(file);
+      const isUsed = stats.isFile() && isPrivate(stats) && stats.size <= MOST_BYTES;
+      return isUsed ? readFileSync(file, 'utf8') : undefined;
+    } finally {
+      closeSync(file);
+    }
+  });
+}
+
 /**
- * The bytes of a file; undefined unless file and folder belong to this user and no other user can write to them. Throws errors
- * of node:fs.
+ * Replaces a file, and makes its folder if it is missing. Nothing is written if another user can write to the folder, and a failure
+ * is ignored, because only time is lost. It follows no link.
  */
-export function readPrivate(path: string): Buffer | undefined {
-  if (!isPrivateFolder(dirname(path))) return undefined;
-  // O_NONBLOCK: to open a FIFO would wait for its other end.
-  const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+export function writePrivate(path: string, content: string): void {
+  quietly(() => {
+    makeFolder(dirname(path), 3);
+    if (!isPrivateFolder(dirname(path))) return;
+    const draft = `${path}.${process.pid}`;
+    try {
+      writeFileSync(draft, content, { mode: 0o600, flag: 'wx' });
+      renameSync(draft, path);
+    } catch (error) {
+      rmSync(draft, { force: true });
+      throw error;
+    }
+  });
+}
+
+/** The result of `work`; undefined if it fails. */
+export function quietly<T>(work: () => T): T | undefined {
   try {
-    const stats = fstatSync(file);
-    return stats.isFile() && isPrivate(stats) && stats.size <= MOST_BYTES ? readFileSync(file) : undefined;
-  } finally {
-    closeSync(file);
+    return work();
+  } catch {
+    return undefined;
   }
 }
 
-/** Makes the folder if it is missing; false unless it belongs to this user and no other user can write to it. */
-export function makePrivateFolder(path: string): boolean {
-  makeFolder(path, 3);
-  return isPrivateFolder(path);
-}
-
+/** Whether a folder belongs to this user, and no other user can write to it. */
 export function isPrivateFolder(path: string): boolean {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   return stats?.isDirectory() === true && isPrivate(stats);
@@ -66,16 +89,4 @@ function makeFolder(path: string, levels: number): void {
   if (levels === 0 || lstatSync(path, { throwIfNoEntry: false }) !== undefined) return;
   makeFolder(dirname(path), levels - 1);
   mkdirSync(path, { mode: 0o700 });
-}
-
-/** Replaces a file; it follows no link. */
-export function replaceFile(path: string, content: Buffer | string): void {
-  const draft = `${path}.${process.pid}`;
-  try {
-    writeFileSync(draft, content, { mode: 0o600, flag: 'wx' });
-    renameSync(draft, path);
-  } catch (error) {
-    rmSync(draft, { force: true });
-    throw error;
-  }
 }

@@ -3,7 +3,7 @@ import { sha256 } from '../base/hash.ts';
 import type { Config } from '../config/config.ts';
 import { clusterMachines } from '../registry/inventory.ts';
 import type { RegistryView } from '../registry/view.ts';
-import { cacheFolder, makePrivateFolder, readPrivate, replaceFile } from './cache-folder.ts';
+import { cacheFolder, quietly, readPrivate, writePrivate } from './cache-folder.ts';
 import type { Streams } from './streams.ts';
 
 /** Names for completion, which must not wait for a connection. */
@@ -12,42 +12,28 @@ export type KnownNames = {
   readonly machines: readonly { readonly name: string; readonly address: string }[];
 };
 
-/** Keeps the names of a registry that is reached over SSH for the next completion with this fleet.conf. Nothing is kept without a folder for it. */
+/** Keeps the names of a registry that is reached over SSH for the next completion with this fleet.conf. A failure only costs candidates. */
 export function keepNames(
   view: RegistryView | undefined,
   config: Config,
   streams: Pick<Streams, 'env' | 'home'>,
 ): void {
-  try {
+  if (view === undefined) return;
+  quietly(() => {
     const path = pathOf(config, streams);
-    if (view === undefined || !makePrivateFolder(join(path, '..'))) return;
     const begin = `${view.clusterId} ${view.revision}\n`;
-    if (read(path)?.startsWith(begin)) return;
+    if (readPrivate(path)?.startsWith(begin)) return;
     const proposed = config.machines.map(({ machine }) => machine);
     const machines = clusterMachines(view, proposed).map(({ name, address }) => ({ name, address }));
     const names: KnownNames = { units: view.unitNames, machines };
-    replaceFile(path, `${begin}${JSON.stringify(names)}\n`);
-  } catch {
-    // A full or read-only disk only costs candidates.
-  }
+    writePrivate(path, `${begin}${JSON.stringify(names)}\n`);
+  });
 }
 
 /** Undefined if no command has read the registry with this fleet.conf. */
 export function namesKept(config: Config, streams: Pick<Streams, 'env' | 'home'>): KnownNames | undefined {
-  try {
-    const text = read(pathOf(config, streams));
-    return text === undefined ? undefined : JSON.parse(text.slice(text.indexOf('\n')));
-  } catch {
-    return undefined;
-  }
-}
-
-function read(path: string): string | undefined {
-  try {
-    return readPrivate(path)?.toString('utf8');
-  } catch {
-    return undefined;
-  }
+  const text = readPrivate(pathOf(config, streams));
+  return text === undefined ? undefined : quietly(() => JSON.parse(text.slice(text.indexOf('\n'))));
 }
 
 function pathOf({ file }: Config, streams: Pick<Streams, 'env' | 'home'>): string {

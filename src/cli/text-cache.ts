@@ -2,15 +2,15 @@ import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { sha256 } from '../base/hash.ts';
 import type { TextCache } from '../quorum/voters.ts';
-import { isPrivateFolder, makePrivateFolder, readPrivate, replaceFile } from './cache-folder.ts';
+import { isPrivateFolder, quietly, readPrivate, writePrivate } from './cache-folder.ts';
 
 /** How many files are kept; those in use stay in any case. */
 const MOST_FILES = 64;
 const HASH = /^[0-9a-f]{64}$/;
 
 /**
- * Texts by hash in memory and, if `folder` is given, those that are kept in files there. A folder or file that another user can write to is not used. A file that
- * does not have its hash is removed. An error of the file system only costs time.
+ * Texts by hash in memory and, if `folder` is given, those that are kept in files there. A folder or file that another user can
+ * write to is not used. A file that does not have its hash is removed. An error of the file system only costs time.
  */
 export function textCache(folder: string | undefined): TextCache {
   const texts = new Map<string, string>();
@@ -20,7 +20,7 @@ export function textCache(folder: string | undefined): TextCache {
   const read = (hash: string): string | undefined => {
     if (folder === undefined || damaged.has(hash)) return undefined;
     const path = join(folder, hash);
-    const text = quietly(() => readPrivate(path)?.toString('utf8'));
+    const text = readPrivate(path);
     if (text !== undefined && sha256(text) === hash) {
       texts.set(hash, text);
       stored.add(hash);
@@ -41,7 +41,8 @@ export function textCache(folder: string | undefined): TextCache {
       for (const [hash, text] of texts) {
         if (!hashes.includes(hash)) texts.delete(hash);
         else if (folder !== undefined && !stored.has(hash)) {
-          quietly(() => write(folder, hash, text, texts));
+          writePrivate(join(folder, hash), text);
+          quietly(() => removeOldest(folder, texts));
           stored.add(hash);
         }
       }
@@ -57,19 +58,9 @@ function filesIn(folder: string): readonly string[] {
 }
 
 /** The files of `used` texts stay, however old they are. */
-function write(folder: string, hash: string, text: string, used: ReadonlyMap<string, string>): void {
-  if (!makePrivateFolder(folder)) return;
-  replaceFile(join(folder, hash), text);
+function removeOldest(folder: string, used: ReadonlyMap<string, string>): void {
   const others = filesIn(folder).filter((name) => !used.has(name));
   const files = others.map((name) => ({ name, at: statSync(join(folder, name)).mtimeMs }));
   for (const { name } of files.sort((a, b) => b.at - a.at).slice(Math.max(0, MOST_FILES - used.size)))
     rmSync(join(folder, name), { force: true });
-}
-
-function quietly<T>(work: () => T): T | undefined {
-  try {
-    return work();
-  } catch {
-    return undefined;
-  }
 }
