@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { FleetError } from '../base/errors.ts';
-import type { Config, SshConfig } from '../config/config.ts';
+import type { Config, MachineConfig, SshConfig } from '../config/config.ts';
 import { reachedMachine, unlistedMachine } from '../config/read.ts';
 import type { Machine } from '../machine/machine.ts';
 import { createTransport } from '../ssh/any-transport.ts';
@@ -136,6 +136,12 @@ async function firstLine(command: string, { cwd }: Streams): Promise<string> {
   });
 }
 
+/** The access to one machine, which may be unlisted. Throws as {@link accessTo}. */
+export async function accessToOne(machine: MachineConfig, ssh: SshConfig, streams: Streams): Promise<Access> {
+  const target = sshTarget(machine, ssh, streams);
+  return (await accessMaker({ ...ssh, machines: [target] }, streams))(target);
+}
+
 /**
  * The access to a machine of the configuration by its name, or to USER@HOST[:PORT]; `by` is the origin of that text.
  * Throws FleetError `machine-not-found`.
@@ -146,12 +152,9 @@ export async function reach(
   streams: Streams,
   by: 'MACHINE' | 'registry',
 ): Promise<Access> {
-  const listed = config.machines.filter(({ machine }) => machine.name === host);
-  const isOther = listed.length === 0 && host.includes('@');
-  const found = isOther ? [unlistedMachine(host, config, by)] : listed;
-  const machines = found.map((machine) => sshTarget(machine, config, streams));
-  const [access] = (await accessTo({ ...config, machines }, streams)).values();
-  if (access !== undefined) return access;
+  const listed = config.machines.find(({ machine }) => machine.name === host);
+  const found = listed ?? (host.includes('@') ? unlistedMachine(host, config, by) : undefined);
+  if (found !== undefined) return accessToOne(found, config, streams);
   throw new FleetError('machine-not-found', `No such machine: "${host}"`, {
     hint: 'Name a machine of fleet.conf, or USER@HOST for another host',
   });

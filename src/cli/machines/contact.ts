@@ -10,8 +10,7 @@ import { observeQuery } from '../../systemd/observation.ts';
 import { registerQuery } from '../../systemd/register.ts';
 import { createSshDriver } from '../../systemd/ssh-driver.ts';
 import { type VoterPlace, voterPlacesQuery } from '../../systemd/voter-places.ts';
-import { accessTo, transportFor } from '../access.ts';
-import { sshTarget } from '../ssh-targets.ts';
+import { accessToOne, transportFor } from '../access.ts';
 import { storedRegistry, WHOLE_REGISTRY } from '../stored-registry.ts';
 import type { Streams } from '../streams.ts';
 
@@ -102,14 +101,12 @@ async function askMachine<T>(
   streams: Streams,
   work: (session: MachineSession) => Promise<T>,
 ): Promise<T> {
-  const target = sshTarget(machine, ssh, streams);
-  const [access] = (await accessTo({ ...ssh, machines: [target] }, streams)).values();
-  if (access === undefined) throw new TypeError('a target has an access');
+  const access = await accessToOne(machine, ssh, streams);
   const transport = transportFor(ssh, streams);
   const driver = createSshDriver(transport, { access: () => access, settleMs: 0 });
   try {
     // Before any time is measured: a person may be asked about a host key.
-    await transport.login(target.ssh);
+    await transport.login(access.ssh);
     const session = driver.connect({ ...machine.machine, metadata: {} });
     const result = await work(session);
     session.close();
