@@ -1,30 +1,22 @@
-import { FleetError, isFleetError } from '../base/errors.ts';
-import { canonicalAddress, isSameAddress } from '../config/address.ts';
+import { FleetError } from '../base/errors.ts';
+import { isSameAddress } from '../config/address.ts';
 import type { Config } from '../config/config.ts';
-import type { Machine, ProposedMachine } from '../machine/machine.ts';
-import type { QuorumOptions } from '../quorum/options.ts';
-import type { AcceptedRounds } from '../quorum/progress.ts';
+import type { Machine } from '../machine/machine.ts';
 import { openQuorumStore, type QuorumStore } from '../quorum/store.ts';
 import type { VoterAnswer, VoterRequest } from '../quorum/voters.ts';
-import { asProposed, clusterMachines, conditionOf, machinesNamed } from '../registry/inventory.ts';
-import type { Registry } from '../registry/registry.ts';
-import { RegistryView } from '../registry/view.ts';
-import type { Snapshot } from '../store/snapshot.ts';
-import type { Change } from '../store/store.ts';
+import { machinesNamed } from '../registry/inventory.ts';
 import { DEFAULT_WAIT, renewSessions, type SystemdDriver } from '../systemd/driver.ts';
 import { registerQuery } from '../systemd/register.ts';
 import { createSshDriver } from '../systemd/ssh-driver.ts';
-import { type VoterPlace, voterPlacesQuery } from '../systemd/voter-places.ts';
-import { acceptedRounds, shownBy } from './accepted-rounds.ts';
+import { acceptedRounds } from './accepted-rounds.ts';
 import { clusterAccess, transportFor } from './access.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { followPass } from './follow-pass.ts';
-import { proposedVoters, refuseOtherVoters } from './named-voters.ts';
 import { sshTargets } from './ssh-targets.ts';
 import { storedRegistry, WHOLE_REGISTRY } from './stored-registry.ts';
 import type { Streams } from './streams.ts';
 import { textCache } from './text-cache.ts';
-import { voterWaits } from './voter-waits.ts';
+import { type KnownRegistry, lockRules, registryRules } from './voter-rules.ts';
 
 export type MachinesStore = {
   readonly store: QuorumStore;
@@ -45,8 +37,6 @@ export type Reaching = {
 /** How machines are reached, and for another register than that of the registry, the registry that it is for. */
 type Given = { readonly reaching?: Reaching | undefined; readonly registry?: KnownRegistry | undefined };
 
-type KnownRegistry = Pick<Registry, 'load'>;
-
 /**
  * A store in a register on the machines of the configuration. Without `reaching`, a driver is made for it, and long waits are
  * shown. `registry` says which machines may be the first voters.
@@ -63,8 +53,9 @@ export async function openMachinesStore(
   // A wait occupies its session.
   let waits = renewSessions(reached);
   const outdated: SystemdDriver[] = [];
+  const proposed = config.machines.map(({ machine }) => machine);
   const machines = new Map(
-    config.machines.map(({ machine }) => [machine.name, { ...machine, metadata: machine.metadata ?? {} }]),
+    proposed.map((machine) => [machine.name, { ...machine, metadata: machine.metadata ?? {} }]),
   );
   const askInTurn = inTurn((machine, request) => sessions.connect(machine).ask(registerQuery(request)));
   const locate = locator(machines, (machine) => askInTurn(machine, WHOLE_REGISTRY));
@@ -78,8 +69,8 @@ export async function openMachinesStore(
     accepted: accepted.rounds,
     reserves: reaching?.reserves ?? false,
     ...(register === 'head'
-      ? rulesOf(config, (machine) => sessions.connect(machine), accepted.rounds)
-      : rulesBeside(registry)),
+      ? registryRules(proposed, (machine) => sessions.connect(machine), accepted.rounds)
+      : lockRules(registry)),
     async ask(name, request) {
       const find = async (): Promise<Machine> => {
         const machine = machines.get(name) ?? (await locate(name));
@@ -125,60 +116,6 @@ function inTurn(ask: AskMachine): AskMachine {
   };
 }
 
-type Rules = Pick<QuorumOptions, 'machinesIn' | 'belongsTo' | 'conditionsIn' | 'confirmAbsence' | 'voters'>;
-
-/** Only the head is that of a cluster; a lock may begin anywhere. */
-function rulesBeside(registry: KnownRegistry | undefined): Rules {
-  return {
-    belongsTo: () => true,
-    async conditionsIn() {
-      const view = await registry?.load();
-      return (machine) => (view === undefined ? 'good' : conditionOf(machine, view));
-    },
-  };
-}
-
-function rulesOf({ machines }: Config, connect: SystemdDriver['connect'], accepted: AcceptedRounds): Rules {
-  const proposed = machines.map(({ machine }) => machine);
-  const votersOf = async (owned: readonly string[]): Promise<ReadonlyMap<string, readonly VoterPlace[]>> => {
-    const asked = asProposed(proposed).filter(({ name }) => owned.includes(name));
-    const voters = asked.map(
-      async (machine) => [machine.name, await connect(machine).ask(voterPlacesQuery())] as const,
-    );
-    return new Map(await Promise.all(voters));
-  };
-  return {
-    machinesIn: (snapshot) => machinesIn(snapshot, proposed),
-    belongsTo: namesCluster,
-    conditionsIn({ revision, records }) {
-      const view = new RegistryView(revision, records);
-      return (machine) => conditionOf(machine, view);
-    },
-    confirmAbsence: async (owned) => refuseOtherVoters(await votersOf(owned), proposed),
-    async voters(owned) {
-      const named = await votersOf(owned).catch((error) => {
-        if (isFleetError(error)) return new Map<string, readonly VoterPlace[]>();
-        throw error;
-      });
-      const found = proposedVoters(named, proposed);
-      return found.length > 0 ? found : shownBy(accepted);
-    },
-  };
-}
-
-/** The machines of fleet.conf and of a registry, one for each address, because a machine counts once. */
-function machinesIn(
-  { revision, records }: Snapshot,
-  proposed: readonly ProposedMachine[],
-): readonly string[] {
-  const names = new Map<string, string>();
-  for (const { name, address } of clusterMachines(new RegistryView(revision, records), proposed)) {
-    const key = canonicalAddress(address);
-    if (!names.has(key)) names.set(key, name);
-  }
-  return [...names.values()];
-}
-
 /** Finds voters that fleet.conf does not have, or has by an old name, in what the known machines have stored. */
 function locator(
   known: ReadonlyMap<string, Machine>,
@@ -206,14 +143,6 @@ function locator(
   };
 }
 
-/** Whether changes store the document of that cluster, as `recover` and `registry copy` do. */
-function namesCluster(changes: readonly Change[], cluster: string): boolean {
-  return changes.some(
-    (change) =>
-      change.kind === 'put' && change.key === 'cluster' && change.value.includes(JSON.stringify(cluster)),
-  );
-}
-
 async function reachingAlone(config: Config, streams: Streams): Promise<Reaching> {
   const access = await clusterAccess(config, sshTargets(config, streams).machines, streams);
   const driver = createSshDriver(transportFor(config, streams), {
@@ -228,6 +157,42 @@ async function reachingAlone(config: Config, streams: Streams): Promise<Reaching
     close() {
       end();
       return driver.close();
+    },
+  };
+}
+
+/** The machines that reads and changes of a registry wait for. */
+export type VoterWaits = {
+  /** Runs a read or a change of the registry. */
+  during<T>(call: () => Promise<T>): Promise<T>;
+  /** Runs a request of it to a machine. */
+  asking<T>(machine: string, request: () => Promise<T>): Promise<T>;
+};
+
+/** Calls `tell` with the machines that are waited for, each time they change; with none once a majority has answered. */
+export function voterWaits(tell: (machines: readonly string[]) => void): VoterWaits {
+  const asked: string[] = [];
+  let calls = 0;
+  const update = (): void => tell(calls === 0 ? [] : [...new Set(asked)]);
+  return {
+    async during(call) {
+      calls++;
+      try {
+        return await call();
+      } finally {
+        calls--;
+        update();
+      }
+    },
+    async asking(machine, request) {
+      asked.push(machine);
+      update();
+      try {
+        return await request();
+      } finally {
+        asked.splice(asked.indexOf(machine), 1);
+        update();
+      }
     },
   };
 }

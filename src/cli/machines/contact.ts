@@ -13,6 +13,7 @@ import { type VoterPlace, voterPlacesQuery } from '../../systemd/voter-places.ts
 import { accessToOne, transportFor } from '../access.ts';
 import { storedRegistry, WHOLE_REGISTRY } from '../stored-registry.ts';
 import type { Streams } from '../streams.ts';
+import { placesText } from '../voter-rules.ts';
 
 /** The machine that the user named, its id, and the registry of its cluster. */
 export type Contact = {
@@ -88,10 +89,6 @@ async function registryOf(voters: readonly VoterPlace[], named: NamedVoters): Pr
         `It names these voters, which may have changed: ${placesText(voters)}. Name another machine of the cluster`,
     },
   );
-}
-
-function placesText(voters: readonly VoterPlace[]): string {
-  return voters.map(({ name, address }) => `${name} (${address})`).join(', ');
 }
 
 /** Runs `work` in a session with a machine, over a separate connection. */

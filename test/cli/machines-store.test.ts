@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { deferred } from '../../src/base/async.ts';
-import { voterWaits } from '../../src/cli/voter-waits.ts';
+import { voterWaits } from '../../src/cli/machines-store.ts';
 
 it('tells which machines a call waits for, and none after it, although one has not answered', async () => {
   const told: (readonly string[])[] = [];

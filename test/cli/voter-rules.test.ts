@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { proposedVoters, refuseOtherVoters } from '../../src/cli/named-voters.ts';
+import { proposedVoters, refuseOtherVoters } from '../../src/cli/voter-rules.ts';
 
 const PROPOSED = [
   { name: 'a', address: '10.0.0.1', metadata: {} },
