@@ -24,7 +24,7 @@ export async function main(argv: readonly string[], streams: Streams): Promise<n
     }
     // The other end of a registry that is reached over SSH.
     if (argv[0] === '__registry') {
-      const { serveRegistry } = await import('./install/remote-store.ts');
+      const { serveRegistry } = await import('./remote-store.ts');
       await serveRegistry(argv.slice(1), streams.exact);
       return EXIT.done;
     }

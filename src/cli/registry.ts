@@ -266,9 +266,8 @@ const STORE_KINDS: { readonly [P in RegistryPlace as P['kind']]: StoreKind<P> } 
   ssh: {
     reach: 'over ssh',
     async open(place, config, streams) {
-      const { openRemoteStore } = await import('./install/remote-store.ts');
-      const { transportFor } = await import('./access.ts');
-      return { store: await openRemoteStore(place, config, streams, transportFor(config, streams)) };
+      const { openRemoteStore } = await import('./remote-store.ts');
+      return { store: await openRemoteStore(place, config, streams) };
     },
     // A fleetd must not depend on another computer that has one.
     controller: undefined,

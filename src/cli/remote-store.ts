@@ -1,31 +1,31 @@
 import { randomBytes } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { PassThrough } from 'node:stream';
-import { FleetError, isFleetError } from '../../base/errors.ts';
-import { quoted } from '../../base/visible.ts';
-import type { Config } from '../../config/config.ts';
-import type { RemotePlace } from '../../config/places.ts';
-import { WHOLE_PATH } from '../../install/host.ts';
-import { LAYOUT } from '../../install/layout.ts';
-import { openRootShell } from '../../ssh/root-shell.ts';
-import { quote } from '../../ssh/shell.ts';
-import type { RemoteProcess, Transport } from '../../ssh/transport.ts';
-import { openFileStore } from '../../store/file.ts';
-import { type Lines, remoteStore, serveStore } from '../../store/remote.ts';
-import type { Store } from '../../store/store.ts';
-import { reach } from '../access.ts';
-import type { Streams } from '../streams.ts';
+import { FleetError, isFleetError } from '../base/errors.ts';
+import { quoted } from '../base/visible.ts';
+import type { Config } from '../config/config.ts';
+import type { RemotePlace } from '../config/places.ts';
+import { WHOLE_PATH } from '../install/host.ts';
+import { LAYOUT } from '../install/layout.ts';
+import { openRootShell } from '../ssh/root-shell.ts';
+import { quote } from '../ssh/shell.ts';
+import type { RemoteProcess } from '../ssh/transport.ts';
+import { openFileStore } from '../store/file.ts';
+import { type Lines, remoteStore, serveStore } from '../store/remote.ts';
+import type { Store } from '../store/store.ts';
+import { reach, transportFor } from './access.ts';
+import type { Streams } from './streams.ts';
 
 /**
- * The registry in a folder of a controller's host, over SSH: a fleetctl there serves it as the owner of that folder. The
- * transport is closed with the store. Rejects with `registry-unavailable` if there is none, and with the errors of a login.
+ * The registry in a folder of a controller's host, over SSH: a fleetctl there serves it as the owner of that folder. Rejects
+ * with `registry-unavailable` if there is none, and with the errors of a login.
  */
 export async function openRemoteStore(
   place: RemotePlace,
   config: Config,
   streams: Streams,
-  transport: Transport,
 ): Promise<Store> {
+  const transport = transportFor(config, streams);
   try {
     const access = await reach(place.host, config, streams, 'registry');
     const marker = randomBytes(16).toString('hex');
