@@ -4,7 +4,6 @@ import { lostMajorityJson, lostMajorityLines, rebuiltReport } from '../output/re
 import { type Call, printAnswer } from './command.ts';
 import { withPorts } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
-import { leaderTtlOf } from './fleetd/options.ts';
 import { ownConfig } from './own-config.ts';
 import { rebuildLeaderLock } from './registry.ts';
 import { confirms, writeLines } from './streams.ts';
@@ -26,8 +25,7 @@ export async function recoverVoters(call: Call): Promise<ExitStatus | undefined>
       const isDryRun = options.dryRun === true;
       if (!isDryRun) await confirm(call, lost);
       const rebuilt = isDryRun ? undefined : await rebuildWithout(ports, lost);
-      if (rebuilt !== undefined)
-        await rebuildLeaderLock(config, streams, leaderTtlOf(config), ports.registry);
+      if (rebuilt !== undefined) await rebuildLeaderLock(config, streams, ports.registry);
       const report = rebuilt === undefined ? { out: [], err: [] } : rebuiltReport(lost, rebuilt);
       await printAnswer(call, report, () => lostMajorityJson(lost, rebuilt), true);
       return EXIT.done;

@@ -24,6 +24,7 @@ import { RegistryView } from '../registry/view.ts';
 import { openFileStore } from '../store/file.ts';
 import type { Store } from '../store/store.ts';
 import type { Call } from './command.ts';
+import { leaderTtlOf } from './fleetd/options.ts';
 import { keepNames } from './known-names.ts';
 import type { MachinesStore, Reaching } from './machines-store.ts';
 import { ownConfig } from './own-config.ts';
@@ -228,7 +229,7 @@ type OpenLock = LeaderLock & Partial<Pick<Voters, 'tend'> & Pick<MachinesStore, 
 type ControllerPart<P> = {
   probe(place: P, config: Config, streams: Streams): Promise<void>;
   /** `registry` is that of the place; undefined if the lock is only looked at. */
-  lock(place: P, config: Config, streams: Streams, ttlMs: number, registry?: Registry): Promise<OpenLock>;
+  lock(place: P, config: Config, streams: Streams, registry?: Registry): Promise<OpenLock>;
 };
 
 const STORE_KINDS: { readonly [P in RegistryPlace as P['kind']]: StoreKind<P> } = {
@@ -241,11 +242,12 @@ const STORE_KINDS: { readonly [P in RegistryPlace as P['kind']]: StoreKind<P> } 
     },
     controller: {
       probe: async () => undefined,
-      async lock(_, config, streams, ttlMs, registry) {
+      async lock(_, config, streams, registry) {
         const { openMachinesStore } = await import('./machines-store.ts');
         const { storeLeaderLock } = await import('../election/store-leader-lock.ts');
         const { store, relocate } = await openMachinesStore('leader', config, streams, { registry });
-        return { ...storeLeaderLock(store, ttlMs), relocate, tend: (candidates) => store.tend(candidates) };
+        const lock = storeLeaderLock(store, leaderTtlOf(config));
+        return { ...lock, relocate, tend: (candidates) => store.tend(candidates) };
       },
     },
   },
@@ -257,9 +259,9 @@ const STORE_KINDS: { readonly [P in RegistryPlace as P['kind']]: StoreKind<P> } 
     },
     controller: {
       probe: async ({ directory }) => (await import('../store/folder.ts')).probeFolder(directory),
-      async lock({ directory }, _config, _streams, ttlMs) {
+      async lock({ directory }, config) {
         const { fileLeaderLock } = await import('../election/store-leader-lock.ts');
-        return fileLeaderLock(directory, ttlMs);
+        return fileLeaderLock(directory, leaderTtlOf(config));
       },
     },
   },
@@ -281,9 +283,9 @@ const STORE_KINDS: { readonly [P in RegistryPlace as P['kind']]: StoreKind<P> } 
     controller: {
       probe: async (place, config) =>
         (await import('../store/etcd/store.ts')).probeEtcd({ ...config, ...place }),
-      async lock(place, config, _, ttlMs) {
+      async lock(place, config) {
         const { etcdLeaderLock } = await import('../election/etcd-leader-lock.ts');
-        return etcdLeaderLock({ ...config, ...place }, ttlMs);
+        return etcdLeaderLock({ ...config, ...place }, leaderTtlOf(config));
       },
     },
   },
@@ -303,9 +305,9 @@ function openStore(
 }
 
 /** Rejects if the registry cannot be written or its leader lock cannot be taken; changes nothing. */
-export async function probeWriting(config: Config, streams: Streams, ttlMs: number): Promise<void> {
+export async function probeWriting(config: Config, streams: Streams): Promise<void> {
   await controllerPart(config.registry).probe(config.registry, config, streams);
-  const lock = await openLeaderLock(config, streams, ttlMs);
+  const lock = await openLeaderLock(config, streams);
   try {
     await lock.probe();
   } finally {
@@ -317,17 +319,15 @@ export async function probeWriting(config: Config, streams: Streams, ttlMs: numb
 export async function openLeaderLock(
   config: Config,
   streams: Streams,
-  ttlMs: number,
   registry?: Registry,
 ): Promise<OpenLock> {
-  return controllerPart(config.registry).lock(config.registry, config, streams, ttlMs, registry);
+  return controllerPart(config.registry).lock(config.registry, config, streams, registry);
 }
 
 /** Rebuilds the leader lock of a registry on the machines from the rest of its voters, if their majority is lost. */
 export async function rebuildLeaderLock(
   config: Config,
   streams: Streams,
-  ttlMs: number,
   registry: Registry,
 ): Promise<void> {
   const { openMachinesStore } = await import('./machines-store.ts');
@@ -335,7 +335,7 @@ export async function rebuildLeaderLock(
   const { store } = await openMachinesStore('leader', config, streams, { registry });
   try {
     const remains = await store.remains();
-    if (remains !== undefined) await resetLeaderLock(remains.store, ttlMs);
+    if (remains !== undefined) await resetLeaderLock(remains.store, leaderTtlOf(config));
   } finally {
     await store.close();
   }

@@ -7,7 +7,7 @@ import { withConfig } from '../context.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { probeWriting } from '../registry.ts';
 import { type Streams, writeLines } from '../streams.ts';
-import { type Flags, leaderTtlOf } from './options.ts';
+import type { Flags } from './options.ts';
 
 /**
  * Checks the configuration, write access to the registry and the leader lock, and observes every machine once: status 5
@@ -15,7 +15,7 @@ import { type Flags, leaderTtlOf } from './options.ts';
  */
 export async function check(flags: Flags, streams: Streams): Promise<ExitStatus> {
   const config = await loadConfig({ flags, ...streams });
-  await probeWriting(config, streams, leaderTtlOf(config));
+  await probeWriting(config, streams);
   return withConfig(
     config,
     streams,

@@ -21,7 +21,7 @@ import { openLeaderLock, relocating } from '../registry.ts';
 import { handleSignals } from '../signals.ts';
 import { sshTargets } from '../ssh-targets.ts';
 import { type Streams, writeLines } from '../streams.ts';
-import { type Flags, forController, leaderTtlOf, paceOf } from './options.ts';
+import { type Flags, forController, paceOf } from './options.ts';
 import { type Supervisor, superviseBy } from './supervisor.ts';
 
 /** The minimum time after which a leader that cannot work resigns, in ms. */
@@ -79,7 +79,7 @@ async function keep(ports: Ports, config: Config, round: Round): Promise<void> {
   };
   const clock = steadyClock();
   const leads = (): boolean => election.isWon;
-  const lock = await openLeaderLock(config, streams, leaderTtlOf(config), ports.registry);
+  const lock = await openLeaderLock(config, streams, ports.registry);
   const registry = relocating(ports.registry, lock, config);
   const election = new Election({
     lock,
