@@ -21,53 +21,48 @@ export function loginOf(transport: Transport, { ssh }: Access): Host {
 
 /** Whether the key of a line `TYPE BASE64 COMMENT` is authorized there; false without a key. */
 export async function isAuthorized(login: Host, publicLine: string | undefined): Promise<boolean> {
-  const lines = [FILE, `key=${quote(keyOf(publicLine ?? '') || 'none')}`, ...COUNT, 'echo "found $found"'];
-  return /^found [1-9]/m.test(await runWell(login, lines.join('\n'), 'read authorized_keys'));
+  const script = lookingFor(publicLine ?? '', ['echo "found $found"']);
+  return /^found [1-9]/m.test(await runWell(login, script, 'read authorized_keys'));
 }
 
 /** Authorizes a key; a file that has it already stays unchanged. */
 export async function authorize(login: Host, publicLine: string): Promise<void> {
-  const script = [
-    FILE,
-    `key=${quote(keyOf(publicLine))}`,
-    ...COUNT,
+  const script = lookingFor(publicLine, [
     '[ "$found" = 0 ] || return 0',
     'umask 077',
     'mkdir -p "$home/.ssh"',
     // A file that was edited by hand may lack its last newline.
     '[ ! -s "$file" ] || [ -z "$(tail -c 1 "$file")" ] || echo >>"$file"',
     `printf '%s\\n' ${quote(publicLine)} >>"$file"`,
-  ];
-  await runWell(login, script.join('\n'), 'authorize the key of the controller');
+  ]);
+  await runWell(login, script, 'authorize the key of the controller');
 }
 
 /** Removes a key; every other line stays unchanged. */
 export async function forbid(login: Host, publicLine: string): Promise<void> {
-  const script = [
-    FILE,
-    `key=${quote(keyOf(publicLine))}`,
-    ...COUNT,
+  const script = lookingFor(publicLine, [
     '[ "$found" != 0 ] || return 0',
     'cp -p "$file" "$file.new"',
     'while IFS= read -r line || [ -n "$line" ]; do',
     '  case $line in *"$key"*) ;; *) printf "%s\\n" "$line" ;; esac',
     'done <"$file" >"$file.new"',
     'mv -f "$file.new" "$file"',
-  ];
-  await runWell(login, script.join('\n'), 'remove the key of the controller');
+  ]);
+  await runWell(login, script, 'remove the key of the controller');
 }
 
-/** Sets `found` to the number of lines with `$key`. */
-const COUNT = [
-  'found=0',
-  'if [ -e "$file" ]; then',
-  '  while IFS= read -r line || [ -n "$line" ]; do',
-  '    case $line in *"$key"*) found=$((found + 1)) ;; esac',
-  '  done <"$file"',
-  'fi',
-];
-
-/** The key itself, in base64, without type and comment. */
-function keyOf(publicLine: string): string {
-  return publicLine.split(' ')[1] ?? '';
+/** Sets `key` to the key itself, in base64, and `found` to the number of lines with it, before `commands`. */
+function lookingFor(publicLine: string, commands: readonly string[]): string {
+  const key = publicLine.split(' ')[1] || 'none';
+  return [
+    FILE,
+    `key=${quote(key)}`,
+    'found=0',
+    'if [ -e "$file" ]; then',
+    '  while IFS= read -r line || [ -n "$line" ]; do',
+    '    case $line in *"$key"*) found=$((found + 1)) ;; esac',
+    '  done <"$file"',
+    'fi',
+    ...commands,
+  ].join('\n');
 }

@@ -43,23 +43,14 @@ export async function lookAtHost(host: Host, files: readonly string[]): Promise<
 /** Reads the output of look.sh. Throws FleetError `install` if the last line is missing. */
 export function readFacts(text: string): HostFacts {
   const [head = '', tail = ''] = text.split(/^files\n/m);
-  const digests = [...tail.matchAll(/^([0-9a-f]{64}) [ *](.+)$/gm)].map(([, sum = '', path = '']) => {
-    return [path, sum] as const;
-  });
+  const digests = tail.matchAll(/^([0-9a-f]{64}) [ *](.+)$/gm);
   if (!/^end$/m.test(tail))
     throw new FleetError('install', 'Cannot examine the host: the answer is incomplete');
-  const lines = head.split('\n').map((line) => {
-    const at = line.indexOf(' ');
-    return { name: line.slice(0, at), value: line.slice(at + 1) };
-  });
+  const lines = head.split('\n').map(atSpace);
   const all = (name: string): readonly string[] =>
-    lines.filter((line) => line.name === name).map(({ value }) => value);
+    lines.filter(([first]) => first === name).map(([, value]) => value);
   const decoded = (name: string): string | undefined =>
     all(name).map((value) => Buffer.from(value, 'base64').toString())[0];
-  const pair = (value: string): readonly [string, string] => {
-    const at = value.indexOf(' ');
-    return [value.slice(0, at), value.slice(at + 1)];
-  };
   const states = all('state').map((value) => value.split(' '));
   return {
     isRoot: all('uid')[0] === '0',
@@ -67,7 +58,7 @@ export function readFacts(text: string): HostFacts {
     architecture: all('arch')[0] ?? '',
     missing: all('missing'),
     nodes: all('node').map((value) => {
-      const [version, path] = pair(value);
+      const [version, path] = atSpace(value);
       return { version, path };
     }),
     isForeign: all('foreign').length > 0,
@@ -77,9 +68,15 @@ export function readFacts(text: string): HostFacts {
     knownHosts: decoded('known-hosts') ?? '',
     config: decoded('config'),
     hasRegistry: all('registry').length > 0,
-    fragments: new Map(all('fragment').map(pair)),
+    fragments: new Map(all('fragment').map(atSpace)),
     isActive: states.length > 0 && states.every(([, active]) => active === 'active'),
     isEnabled: states.length > 0 && states.every(([, , boot]) => boot === 'enabled'),
-    digests: new Map(digests),
+    digests: new Map([...digests].map(([, sum = '', path = '']) => [path, sum])),
   };
+}
+
+/** The parts of a text before and after its first space. */
+function atSpace(text: string): readonly [string, string] {
+  const at = text.indexOf(' ');
+  return [text.slice(0, at), text.slice(at + 1)];
 }

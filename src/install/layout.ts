@@ -28,12 +28,3 @@ export type HostFile = {
   readonly owner: 'root:root' | 'root:fleet' | 'fleet:fleet';
   readonly content: Buffer;
 };
-
-/** The oldest Node that runs fleet, as in `engines` of package.json. */
-const OLDEST_NODE: readonly [major: number, minor: number] = [20, 19];
-
-/** Whether a version that `node --version` printed, such as `v20.19.0`, is new enough. */
-export function isNewEnough(version: string): boolean {
-  const [, major = 0, minor = 0] = (/^v(\d+)\.(\d+)\./.exec(version) ?? []).map(Number);
-  return major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1]);
-}

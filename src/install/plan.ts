@@ -1,7 +1,7 @@
 import { sha256 } from '../base/hash.ts';
 import { isUntouched } from './controller-conf.ts';
 import type { HostFacts } from './facts.ts';
-import { type HostFile, isNewEnough, LAYOUT } from './layout.ts';
+import { type HostFile, LAYOUT } from './layout.ts';
 
 /** The state of a machine of the cluster, as seen by the operator. */
 export type Reached =
@@ -133,4 +133,13 @@ export function keyOf({ hasPrivateKey, publicKey }: HostFacts): string | undefin
 /** The Node for the controller; undefined if one has to be copied. */
 export function nodeOf({ nodes }: Pick<HostFacts, 'nodes'>): string | undefined {
   return nodes.find(({ version }) => isNewEnough(version))?.path;
+}
+
+/** The oldest Node that runs fleet, as in `engines` of package.json. */
+const OLDEST_NODE: readonly [major: number, minor: number] = [20, 19];
+
+/** Whether a version that `node --version` printed, such as `v20.19.0`, is new enough. */
+export function isNewEnough(version: string): boolean {
+  const [, major = 0, minor = 0] = (/^v(\d+)\.(\d+)\./.exec(version) ?? []).map(Number);
+  return major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1]);
 }
