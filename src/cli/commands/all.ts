@@ -14,19 +14,19 @@ import { machinesCommand } from './machines.ts';
 import { completionCommand, versionCommand } from './other.ts';
 import { reconcileCommand } from './reconcile.ts';
 import { recoverCommand, registryCommand } from './registry.ts';
-import { restartCommand } from './restart.ts';
 import { sshCommand } from './ssh.ts';
 import { statusCommand } from './status.ts';
+import { catCommand, historyCommand, rollbackCommand } from './unit-texts.ts';
 import {
   destroyCommand,
   loadCommand,
+  restartCommand,
   startCommand,
   stopCommand,
   submitCommand,
   unloadCommand,
 } from './units.ts';
 import { verifyCommand } from './verify.ts';
-import { catCommand, historyCommand, rollbackCommand } from './versions.ts';
 
 /** The verbs by group, both in the order of help. */
 export const GROUPS: readonly (readonly [heading: string, commands: readonly Command[]])[] = [

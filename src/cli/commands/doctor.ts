@@ -1,3 +1,4 @@
+import type { Examiner } from '../../operations/doctor.ts';
 import type { Ports } from '../../reconcile/ports.ts';
 import { type Command, printJson } from '../command.ts';
 import type { SshAccess } from '../context.ts';
@@ -21,7 +22,6 @@ export const doctorCommand: Command = {
   async run({ arguments: names, options, flags, streams }) {
     const { withPorts } = await import('../context.ts');
     const { clusterMachines } = await import('../../registry/inventory.ts');
-    const { examinerOf } = await import('../check-machine.ts');
     const operation = await import('../../operations/doctor.ts');
     const output = await import('../../output/doctor.ts');
     const json = options.output === 'json';
@@ -50,3 +50,12 @@ export const doctorCommand: Command = {
     return withPorts({ flags, streams }, work, { withoutRegistry: true });
   },
 };
+
+/** What a look at machines works with. */
+export function examinerOf(ports: Ports, { transport, targetOf }: SshAccess): Examiner {
+  return {
+    ...ports,
+    login: (machine) => transport.login(targetOf(machine)),
+    userOf: (machine) => targetOf(machine).user,
+  };
+}

@@ -3,24 +3,26 @@ import { formatAddress, parseAddress } from '../../config/address.ts';
 import type { Config } from '../../config/config.ts';
 import type { MachineEdit } from '../../config/edit.ts';
 import { type PreparedEdit, prepareEdit } from '../../config/edit-file.ts';
-import type { Machine, Metadata } from '../../machine/machine.ts';
+import { type Machine, type Metadata, parseMetadata } from '../../machine/machine.ts';
 import {
   addMachine,
   changedPlace,
   changeMachine,
   clusterMachine,
+  type MetadataChange,
   type PlaceChange,
   renameMachine,
 } from '../../operations/machine-changes.ts';
+import { doctor, finder, isHealthy } from '../../operations/doctor.ts';
+import { doctorLines, doctorTitles } from '../../output/doctor.ts';
 import type { Ports } from '../../reconcile/ports.ts';
-import { checkMachine } from '../check-machine.ts';
 import { type Call, printInfo } from '../command.ts';
-import { withConfig } from '../context.ts';
+import { examinerOf } from '../commands/doctor.ts';
+import { type SshAccess, withConfig } from '../context.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { ownConfig, refuseController } from '../own-config.ts';
 import { sshTargets } from '../ssh-targets.ts';
-import { writeLines } from '../streams.ts';
-import { absolutePath, readWords } from './words.ts';
+import { type Streams, writeLines } from '../streams.ts';
 
 /** Adds a machine to the registry and to fleet.conf; `given` are keys of its section. */
 export async function add(
@@ -141,6 +143,27 @@ async function isUsable(
   return false;
 }
 
+/**
+ * Checks one machine as it is after `store`, a change of the registry that is not stored, and reports its problems. Returns
+ * true if there are none.
+ */
+function checkMachine(
+  config: Config,
+  name: string,
+  streams: Streams,
+  store: (ports: Ports) => Promise<void>,
+): Promise<boolean> {
+  const check = async (ports: Ports, access: SshAccess): Promise<boolean> => {
+    await store(ports);
+    const view = { all: false, names: [name] };
+    const [health] = await doctor(examinerOf(ports, access), finder(ports), [name], async () => undefined);
+    if (health === undefined || isHealthy(health)) return true;
+    streams.err(`${await doctorTitles(view)}${await doctorLines(health, view)}`);
+    return false;
+  };
+  return withConfig(config, streams, check, { dryRun: true, guard: false, onDifference: () => undefined });
+}
+
 function proposedIn(config: Config, name: string): Machine {
   const machine = config.machines.find((each) => each.machine.name === name)?.machine;
   if (machine === undefined) throw new TypeError(`no section ${name}`);
@@ -161,4 +184,54 @@ function metadataText(metadata: Metadata): string {
   return Object.entries(metadata)
     .map(([key, value]) => `${key}=${value}`)
     .join(',');
+}
+
+/** The words of `machines set`: settings of the section (undefined removes one), and changes of the metadata. */
+type SetWords = {
+  readonly settings: ReadonlyMap<string, string | undefined>;
+  readonly metadata: readonly MetadataChange[];
+};
+
+/**
+ * Reads `key=value`, `key=`, `metadata+=key=value,…` and `metadata-=key,…`. Paths are relative to `cwd`. Throws FleetError
+ * `usage`.
+ */
+export function readWords(words: readonly string[], cwd: string): SetWords {
+  const settings = new Map<string, string | undefined>();
+  const metadata: MetadataChange[] = [];
+  for (const word of words) {
+    const [, key = '', sign = '', text = ''] = /^\s*([^=+-]+?)\s*([+-]?)=(.*)$/s.exec(word) ?? [];
+    const value = text.trim();
+    if (key === '' || (sign !== '' && key !== 'metadata')) throw unreadable(word);
+    if (key === 'metadata') metadata.push(metadataChange(sign, value, word));
+    else settings.set(key, value === '' ? undefined : absolutePath(key, value, cwd));
+  }
+  return { settings, metadata };
+}
+
+function metadataChange(sign: string, value: string, word: string): MetadataChange {
+  if (sign !== '-') return { kind: sign === '+' ? 'add' : 'replace', metadata: readMetadata(value, word) };
+  const keys = value.split(',').map((key) => key.trim());
+  if (keys.every((key) => /^[^=\s]+$/.test(key))) return { kind: 'remove', keys };
+  throw unreadable(word);
+}
+
+/** Throws FleetError `usage`; `where` is the word or the option. */
+function readMetadata(text: string, where: string): Metadata {
+  const result = parseMetadata(text);
+  if (result.kind === 'metadata') return result.metadata;
+  throw new FleetError('usage', `Cannot read "${where}": "${result.pair}" must be ${result.expected}`, {
+    hint: 'Write metadata=region=eu,disk=ssd',
+  });
+}
+
+function unreadable(word: string): FleetError {
+  return new FleetError('usage', `Cannot read "${word}"`, {
+    hint: 'Write key=value, or key= to remove a key; metadata+=key=value adds to the metadata, metadata-=key removes from it',
+  });
+}
+
+/** Paths of a command line are relative to the working folder, those of the file to its folder. */
+function absolutePath(key: string, value: string, cwd: string): string {
+  return key === 'identity_file' && !/^[/~]/.test(value) ? `${cwd}/${value}` : value;
 }
