@@ -34,27 +34,14 @@ export const EXIT = {
 
 export type ExitStatus = (typeof EXIT)[keyof typeof EXIT];
 
-const BY_CODE: Readonly<Record<ErrorCode, ExitStatus>> = {
+/** The status of each error that is not just a failure; `test/cli/exit-status.test.ts` has all errors. */
+const BY_CODE: Readonly<Partial<Record<ErrorCode, ExitStatus>>> = {
   usage: EXIT.usage,
   config: EXIT.usage,
   'unit-name': EXIT.usage,
-  'unit-file': EXIT.failed,
-  placement: EXIT.failed,
   'unit-not-found': EXIT.notFound,
-  'not-loaded': EXIT.failed,
-  contradiction: EXIT.failed,
-  overruled: EXIT.failed,
   'machine-not-found': EXIT.notFound,
-  'machine-untrusted': EXIT.failed,
-  'registry-corrupt': EXIT.failed,
-  'registry-newer': EXIT.failed,
-  'registry-unavailable': EXIT.failed,
   'registry-no-majority': EXIT.unreachable,
-  'registry-locked': EXIT.failed,
-  'registry-conflict': EXIT.failed,
-  'registry-outdated': EXIT.failed,
-  'not-recoverable': EXIT.failed,
-  'not-copyable': EXIT.failed,
   'ssh-name': EXIT.unreachable,
   'ssh-refused': EXIT.unreachable,
   'ssh-timeout': EXIT.unreachable,
@@ -63,25 +50,11 @@ const BY_CODE: Readonly<Record<ErrorCode, ExitStatus>> = {
   'ssh-lost': EXIT.unreachable,
   'ssh-turned-away': EXIT.unreachable,
   'ssh-local': EXIT.unreachable,
-  'remote-script': EXIT.failed,
-  'bad-answer': EXIT.failed,
-  'machine-stopping': EXIT.failed,
-  'become-password': EXIT.failed,
-  'become-refused': EXIT.failed,
-  'become-denied': EXIT.failed,
-  'become-tty': EXIT.failed,
-  'become-missing': EXIT.failed,
-  'cannot-listen': EXIT.failed,
-  endpoint: EXIT.failed,
-  install: EXIT.failed,
   interrupted: EXIT.interrupted,
-  output: EXIT.failed,
-  local: EXIT.failed,
-  defect: EXIT.failed,
 };
 
 export function exitStatusOf(error: unknown): ExitStatus {
-  return isFleetError(error) ? BY_CODE[error.code] : EXIT.failed;
+  return (isFleetError(error) ? BY_CODE[error.code] : undefined) ?? EXIT.failed;
 }
 
 /** The status of a request: a failure takes precedence over a missing unit, and that over an unreachable machine. */
@@ -89,7 +62,7 @@ export function requestStatus({
   results,
   problems,
 }: Pick<RequestResult, 'results' | 'problems'>): ExitStatus {
-  const statuses = new Set<ExitStatus>(problems.map(({ error }) => BY_CODE[error.code]));
+  const statuses = new Set<ExitStatus>(problems.map(({ error }) => exitStatusOf(error)));
   for (const result of results) {
     const { failures, rejected } = result;
     if (isUnschedulable(result)) {
@@ -147,7 +120,7 @@ export function statusStatus({ statuses, problems, unreachable }: StatusResult):
 
 /** The status of `journal`: a read error takes precedence over a missing unit, and that over an unreachable machine. */
 export function journalStatus({ problems, unreachable, failures }: JournalResult): ExitStatus {
-  const statuses = new Set(problems.map(({ error }) => BY_CODE[error.code]));
+  const statuses = new Set(problems.map(({ error }) => exitStatusOf(error)));
   if (failures.length > 0) return EXIT.failed;
   if (statuses.has(EXIT.notFound)) return EXIT.notFound;
   if (unreachable.length > 0) return EXIT.unreachable;

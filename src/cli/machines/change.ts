@@ -210,17 +210,14 @@ export function readWords(words: readonly string[], cwd: string): SetWords {
 }
 
 function metadataChange(sign: string, value: string, word: string): MetadataChange {
-  if (sign !== '-') return { kind: sign === '+' ? 'add' : 'replace', metadata: readMetadata(value, word) };
-  const keys = value.split(',').map((key) => key.trim());
-  if (keys.every((key) => /^[^=\s]+$/.test(key))) return { kind: 'remove', keys };
-  throw unreadable(word);
-}
-
-/** Throws FleetError `usage`; `where` is the word or the option. */
-function readMetadata(text: string, where: string): Metadata {
-  const result = parseMetadata(text);
-  if (result.kind === 'metadata') return result.metadata;
-  throw new FleetError('usage', `Cannot read "${where}": "${result.pair}" must be ${result.expected}`, {
+  if (sign === '-') {
+    const keys = value.split(',').map((key) => key.trim());
+    if (keys.every((key) => /^[^=\s]+$/.test(key))) return { kind: 'remove', keys };
+    throw unreadable(word);
+  }
+  const read = parseMetadata(value);
+  if (read.kind === 'metadata') return { kind: sign === '+' ? 'add' : 'replace', metadata: read.metadata };
+  throw new FleetError('usage', `Cannot read "${word}": "${read.pair}" must be ${read.expected}`, {
     hint: 'Write metadata=region=eu,disk=ssd',
   });
 }
