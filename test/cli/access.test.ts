@@ -5,6 +5,7 @@ import type { MachineTarget } from '../../src/cli/ssh-targets.ts';
 import type { Streams } from '../../src/cli/streams.ts';
 import { render } from '../../src/cli/terminal.ts';
 import { targetOf } from '../ssh/support.ts';
+import { streamsWith } from './desk.ts';
 
 function machine(name: string, become: MachineTarget['become'], command?: string): MachineTarget {
   const ssh = targetOf({ host: 'h', port: 22 }, undefined, { name });
@@ -14,20 +15,8 @@ function machine(name: string, become: MachineTarget['become'], command?: string
   return { machine, host: 'h', settings, ...rest, ssh, become };
 }
 
-function streams(env: Record<string, string>, askSecret?: Streams['askSecret']): Streams {
-  const nothing = (): undefined => undefined;
-  return {
-    out: nothing,
-    err: nothing,
-    exact: nothing,
-    ask: undefined,
-    screen: undefined,
-    askSecret,
-    env,
-    cwd: '/',
-    home: '/',
-  };
-}
+const streams = (env: Record<string, string>, askSecret?: Streams['askSecret']): Streams =>
+  streamsWith({ env, askSecret });
 
 /** The passwords that machines would get, by their names. */
 async function passwords(
@@ -97,16 +86,12 @@ const KEY = { machine: 'm1', host: '127.0.0.1', port: 22, key: 'ssh-ed25519 SHA2
 async function ask(...answers: readonly string[]) {
   const left = [...answers];
   const printed: string[] = [];
-  const question = askHostKey({
-    out: () => undefined,
-    err: (text) => void printed.push(render(text)),
-    exact: () => undefined,
-    screen: undefined,
-    ask: async () => left.shift() ?? '',
-    env: {},
-    cwd: '/',
-    home: '/',
-  });
+  const question = askHostKey(
+    streamsWith({
+      err: (text) => void printed.push(render(text)),
+      ask: async () => left.shift() ?? '',
+    }),
+  );
   const answer = await question?.(KEY).catch((error: unknown) => error);
   return { answer, printed };
 }
@@ -137,16 +122,6 @@ describe('the question about a host key', () => {
   });
 
   it('is not asked without a terminal', () => {
-    const streams = {
-      out: () => undefined,
-      err: () => undefined,
-      exact: () => undefined,
-      ask: undefined,
-      screen: undefined,
-      env: {},
-      cwd: '/',
-      home: '/',
-    };
-    expect(askHostKey(streams)).toBeUndefined();
+    expect(askHostKey(streamsWith())).toBeUndefined();
   });
 });

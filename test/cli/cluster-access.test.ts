@@ -7,6 +7,7 @@ import type { Config } from '../../src/config/config.ts';
 import type { Machine } from '../../src/machine/machine.ts';
 import type { Access } from '../../src/ssh/become.ts';
 import { sandbox } from '../config/sandbox.ts';
+import { streamsWith } from './desk.ts';
 
 const box = sandbox();
 
@@ -14,7 +15,7 @@ const machine = (name: string, address: string): Machine => ({ name, address, me
 
 async function access(text: string, askSecret?: Streams['askSecret'], flags = {}) {
   const config = await box.targets(text, { flags });
-  const streams = { env: {}, cwd: box.cwd, home: box.home, askSecret } as unknown as Streams;
+  const streams = streamsWith({ cwd: box.cwd, home: box.home, askSecret });
   return clusterAccess(config, config.machines, streams);
 }
 

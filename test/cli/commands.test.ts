@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { openFileStore } from '../../src/store/file.ts';
-import { makeDesk, REFUSING } from './desk.ts';
+import { type Desk, makeDesk, REFUSING } from './desk.ts';
 
 const HELLO = '[Unit]\nDescription=Hello World\n\n[Service]\nExecStart=/bin/sleep infinity\n';
 /** What list-machines says of a machine that never answered. */
@@ -15,6 +15,14 @@ const UNKNOWN = {
   cordon: null,
 };
 const CANNOT = 'Cannot reach machine "m1" (127.0.0.1:1): connection refused';
+
+/** A desk whose registry has hello.service. */
+async function deskWithHello(): Promise<Desk> {
+  const desk = await makeDesk(REFUSING);
+  await desk.write('hello.service', HELLO);
+  await desk.run(['submit', 'hello']);
+  return desk;
+}
 
 describe('commands that need no machine', () => {
   it('submit stores units and says so; again it says nothing', async () => {
@@ -41,9 +49,7 @@ describe('commands that need no machine', () => {
   });
 
   it('submit warns of a file that differs, and succeeds', async () => {
-    const desk = await makeDesk(REFUSING);
-    await desk.write('hello.service', HELLO);
-    await desk.run(['submit', 'hello']);
+    const desk = await deskWithHello();
     await desk.write('hello.service', `# new\n${HELLO}`);
     const { status, out, err } = await desk.run(['submit', 'hello']);
     expect([status, out]).toEqual([0, '']);
@@ -52,9 +58,7 @@ describe('commands that need no machine', () => {
   });
 
   it.each([['--dry-run'], []])('submit --replace -v %s shows what is replaced', async (...options) => {
-    const desk = await makeDesk(REFUSING);
-    await desk.write('hello.service', HELLO);
-    await desk.run(['submit', 'hello']);
+    const desk = await deskWithHello();
     await desk.write('hello.service', `${HELLO}Nice=1\n`);
     const { status, err } = await desk.run(['submit', 'hello', '--replace', '-v', ...options]);
     expect(status).toBe(0);
@@ -94,9 +98,7 @@ describe('commands that need no machine', () => {
   });
 
   it('stop of what is not loaded', async () => {
-    const desk = await makeDesk(REFUSING);
-    await desk.write('hello.service', HELLO);
-    await desk.run(['submit', 'hello']);
+    const desk = await deskWithHello();
     const { status, err } = await desk.run(['stop', 'hello']);
     expect([status, err.split('\n')[0]]).toEqual([
       1,
@@ -155,9 +157,7 @@ describe('with a machine that refuses connections', () => {
   });
 
   it('list-unit-files shows the registry, whole with --full', async () => {
-    const desk = await makeDesk(REFUSING);
-    await desk.write('hello.service', HELLO);
-    await desk.run(['submit', 'hello']);
+    const desk = await deskWithHello();
     const short = await desk.run(['list-unit-files', '--no-legend']);
     expect(short.out).toMatch(/^hello\.service {2}[0-9a-f]{7} {2}inactive {2}inactive {2}-\n$/);
     const long = await desk.run(['list-unit-files', '-l', '--fields=hash,desc', '--no-legend']);
@@ -229,9 +229,7 @@ describe('a registry that cannot be used', () => {
   });
 
   it('was written by a newer program', async () => {
-    const desk = await makeDesk(REFUSING);
-    await desk.write('hello.service', HELLO);
-    await desk.run(['submit', 'hello']);
+    const desk = await deskWithHello();
     const store = openFileStore(`${desk.cwd}/registry`);
     const unit = await store.get('units/hello.service');
     const value = unit?.value.replace('"version":1', '"version":99') ?? '';

@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { hasOneVoter } from '../../src/cli/install/wanted.ts';
 import { sandbox } from '../config/sandbox.ts';
@@ -37,7 +35,7 @@ it.each(['install', 'remove'])('cannot %s on a host that is not known, or does n
     out: '',
     err: expect.stringContaining('Cannot reach machine "m1" (127.0.0.1:1)'),
   });
-  expect(await readFile(join(desk.cwd, 'fleet.conf'), 'utf8')).toBe(REFUSING);
+  expect(await desk.read('fleet.conf')).toBe(REFUSING);
 });
 
 it('is not taken for a registry where it does not answer', async () => {

@@ -1,10 +1,17 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { main } from '../../src/cli/main.ts';
+import type { Streams } from '../../src/cli/streams.ts';
 import { render } from '../../src/cli/terminal.ts';
 import { newKey } from '../support/sshd.ts';
+
+/** The streams of a process without a terminal, whose output is lost; `changes` are in their place. */
+export function streamsWith(changes: Partial<Streams> = {}): Streams {
+  const nothing = (): undefined => undefined;
+  return { out: nothing, err: nothing, exact: nothing, ask: undefined, env: {}, cwd: '/', home: '/', ...changes };
+}
 
 /** How one command line ended, and what it printed; paths below the desk are shown without it. */
 export type Ended = { readonly status: number; readonly out: string; readonly err: string };
@@ -12,6 +19,7 @@ export type Ended = { readonly status: number; readonly out: string; readonly er
 export type Desk = {
   readonly cwd: string;
   write(path: string, content: string): Promise<void>;
+  read(path: string): Promise<string>;
   /** Runs `fleetctl …` in this process; `env` is all there is of an environment. */
   run(words: readonly string[], env?: Readonly<Record<string, string>>): Promise<Ended>;
 };
@@ -31,9 +39,10 @@ export async function makeDesk(conf?: string): Promise<Desk> {
       await mkdir(dirname(join(cwd, path)), { recursive: true });
       await writeFile(join(cwd, path), content);
     },
+    read: (path) => readFile(join(cwd, path), 'utf8'),
     async run(words, env = {}) {
       const printed = { out: '', err: '' };
-      const status = await main(words, {
+      const streams = streamsWith({
         out: (text) => {
           printed.out += render(text);
         },
@@ -43,12 +52,9 @@ export async function makeDesk(conf?: string): Promise<Desk> {
         exact: (text) => {
           printed.out += text;
         },
-        ask: undefined,
-        screen: undefined,
-        env,
-        cwd,
-        home: join(root, 'home'),
+        ...{ env, cwd, home: join(root, 'home') },
       });
+      const status = await main(words, streams);
       const tidy = (text: string): string => text.replaceAll(`${cwd}/`, '').replaceAll(root, 'ROOT');
       return { status, out: tidy(printed.out), err: tidy(printed.err) };
     },

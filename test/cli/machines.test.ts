@@ -1,4 +1,4 @@
-import { chmod, lstat, readdir, readFile, stat, symlink, unlink } from 'node:fs/promises';
+import { chmod, lstat, readdir, stat, symlink, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { makeDesk, REFUSING } from './desk.ts';
@@ -21,7 +21,7 @@ describe('fleetctl machines', () => {
       '--no-check',
     ];
     expect(await desk.run(words)).toEqual({ status: 0, out: 'Machine m2 added to fleet.conf\n', err: '' });
-    expect(await readFile(join(desk.cwd, 'real/ours.conf'), 'utf8')).toBe(
+    expect(await desk.read('real/ours.conf')).toBe(
       `\uFEFF${TEXT}\r\n[machine.m2]\r\naddress = 127.0.0.1:2\r\nmetadata = a=b\r\nidentity_file = ${desk.cwd}/key\r\n`,
     );
     expect((await lstat(join(desk.cwd, 'fleet.conf'))).isSymbolicLink()).toBe(true);
@@ -43,14 +43,14 @@ describe('fleetctl machines', () => {
       'm2       port        failed   Cannot reach machine "m2" (127.0.0.1:2): connection refused',
     );
     expect(err).toContain('Error: Machine "m2" was not added to fleet.conf, because a check failed');
-    expect(await readFile(join(desk.cwd, 'fleet.conf'), 'utf8')).toBe(REFUSING);
+    expect(await desk.read('fleet.conf')).toBe(REFUSING);
   });
 
   it('begins a file where none is, in the first place where one is looked for', async () => {
     const desk = await makeDesk();
     const { status, err } = await desk.run(['machines', 'add', 'm1', '10.0.0.1', '--no-check']);
     expect({ status, err }).toEqual({ status: 0, err: 'There was no fleet.conf: created fleet.conf\n' });
-    expect(await readFile(join(desk.cwd, 'fleet.conf'), 'utf8')).toBe('[machine.m1]\naddress = 10.0.0.1\n');
+    expect(await desk.read('fleet.conf')).toBe('[machine.m1]\naddress = 10.0.0.1\n');
     await unlink(join(desk.cwd, 'fleet.conf'));
     const named = await desk.run(['--config=x.conf', 'machines', 'add', 'm1', '10.0.0.1', '--no-check']);
     expect(named.out).toBe('Machine m1 added to x.conf\n');
@@ -66,7 +66,7 @@ describe('fleetctl machines', () => {
     expect(await desk.run(['machines', 'set', 'm1', 'metadata=', 'user=core', '--no-check'])).toMatchObject({
       status: 0,
     });
-    expect(await readFile(join(desk.cwd, 'fleet.conf'), 'utf8')).toBe(`${REFUSING}user = core\n`);
+    expect(await desk.read('fleet.conf')).toBe(`${REFUSING}user = core\n`);
     expect((await desk.run(['machines', 'set', 'm1', 'user=root'])).status).toBe(1);
   });
 
@@ -89,7 +89,7 @@ describe('fleetctl machines', () => {
     const ended = await desk.run(['machines', ...words]);
     expect([ended.status, ended.out]).toEqual([status, '']);
     expect(ended.err).toContain(message);
-    expect(await readFile(join(desk.cwd, 'fleet.conf'), 'utf8')).toBe(REFUSING);
+    expect(await desk.read('fleet.conf')).toBe(REFUSING);
     expect((await readdir(desk.cwd)).toSorted()).toEqual(['fleet.conf', 'key']);
   });
 
@@ -98,6 +98,6 @@ describe('fleetctl machines', () => {
     const { status, out, err } = await desk.run(['machines', 'remove', 'm2']);
     expect({ status, out }).toEqual({ status: 0, out: 'Machine m2 removed from fleet.conf\n' });
     expect(err).toContain('/var/lib/fleet');
-    expect(await readFile(join(desk.cwd, 'fleet.conf'), 'utf8')).toBe(REFUSING);
+    expect(await desk.read('fleet.conf')).toBe(REFUSING);
   });
 });

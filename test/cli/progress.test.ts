@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { followPass } from '../../src/cli/follow-pass.ts';
 import type { Streams } from '../../src/cli/streams.ts';
 import { LiveArea, render } from '../../src/cli/terminal.ts';
-import { makeDesk, REFUSING } from './desk.ts';
+import { makeDesk, REFUSING, streamsWith } from './desk.ts';
 
 /** A terminal that understands what is written to it: what it shows now. */
 class Screen {
@@ -83,19 +83,15 @@ describe('a pass that is followed', () => {
     const printed: string[] = [];
     let words: (() => readonly string[]) | undefined;
     const follower = followPass(
-      {
+      streamsWith({
         out: (text) => void printed.push(render(text)),
         err: (text) => void printed.push(render(text)),
         exact: (text) => void printed.push(text),
-        ask: undefined,
-        env: {},
-        cwd: '/',
-        home: '/',
         ifInterrupted: (given) => {
           words = given;
         },
         ...changes,
-      },
+      }),
       false,
     );
     return { printed, follower, words: () => words?.() };

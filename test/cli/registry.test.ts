@@ -1,15 +1,21 @@
 import { hostname, userInfo } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { authorOf } from '../../src/cli/registry.ts';
-import { makeDesk, REFUSING } from './desk.ts';
+import { type Desk, makeDesk, REFUSING } from './desk.ts';
 
 const HELLO = '[Service]\nExecStart=/bin/sleep infinity\n';
 
+/** A desk whose registry has hello.service. */
+async function deskWithHello(): Promise<Desk> {
+  const desk = await makeDesk(REFUSING);
+  await desk.write('hello.service', HELLO);
+  await desk.run(['submit', 'hello']);
+  return desk;
+}
+
 describe('registry copy', () => {
   it('says what it did and what is left to do, and the copy is a registry', async () => {
-    const desk = await makeDesk(REFUSING);
-    await desk.write('hello.service', HELLO);
-    await desk.run(['submit', 'hello']);
+    const desk = await deskWithHello();
     const { status, out, err } = await desk.run(['registry', 'copy', 'file:registry', 'file:copy']);
     const place = 'file:copy';
     expect(status).toBe(0);
@@ -22,9 +28,7 @@ describe('registry copy', () => {
   });
 
   it('leaves nothing to do after a restore', async () => {
-    const desk = await makeDesk(REFUSING);
-    await desk.write('hello.service', HELLO);
-    await desk.run(['submit', 'hello']);
+    const desk = await deskWithHello();
     await desk.run(['registry', 'copy', 'file:registry', 'file:backup']);
     await desk.write('fleet.conf', `registry = file:restored\n${REFUSING}`);
     const { status, err } = await desk.run(['registry', 'copy', 'file:backup', 'file:restored']);
@@ -49,9 +53,7 @@ describe('registry copy', () => {
       'Cannot reach the etcd registry',
     ],
   ])('refuses %s', async (_, words, expected, message) => {
-    const desk = await makeDesk(REFUSING);
-    await desk.write('hello.service', HELLO);
-    await desk.run(['submit', 'hello']);
+    const desk = await deskWithHello();
     const { status, out, err } = await desk.run(['registry', ...words]);
     expect([status, out]).toEqual([expected, '']);
     expect(err).toContain(message);

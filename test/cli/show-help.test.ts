@@ -6,7 +6,7 @@ import { COMMANDS_AND_TOPICS, showPaged } from '../../src/cli/show-help.ts';
 import type { Streams } from '../../src/cli/streams.ts';
 import { render } from '../../src/cli/terminal.ts';
 import { TOPIC_FILES } from '../support/manual.ts';
-import { makeDesk } from './desk.ts';
+import { makeDesk, streamsWith } from './desk.ts';
 
 describe('fleetctl help', () => {
   it('has every topic of the manual, with a title', () => {
@@ -59,18 +59,14 @@ describe('the pager', () => {
 
   const shown = async (text: string, env: Streams['env'], rows = 24): Promise<string> => {
     let out = '';
-    await showPaged(text, {
+    const streams = streamsWith({
       out: (part) => {
         out += render(part);
       },
-      err: () => undefined,
-      exact: () => undefined,
-      ask: undefined,
       screen: { size: () => ({ columns: 80, rows }), draw: () => undefined },
       env,
-      cwd: '/',
-      home: '/',
     });
+    await showPaged(text, streams);
     return out;
   };
 

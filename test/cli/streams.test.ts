@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { printAnswer } from '../../src/cli/command.ts';
 import { render, type Text } from '../../src/cli/terminal.ts';
 import { bundle } from '../support/bundle.ts';
+import { streamsWith } from './desk.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'fleet-output-'));
 const file = join(folder, 'file');
@@ -29,14 +30,12 @@ describe('a report of what was done', () => {
     ['as JSON', { output: 'json' }, '{\n  "unit": "a.service"\n}\n'],
   ])('%s has its lines for standard error too, should it be needed', async (_, options, text) => {
     const printed: string[] = [];
-    const streams = { ...SILENT, out: (...texts: Text[]) => void printed.push(...texts.map(render)) };
+    const streams = streamsWith({ out: (...texts: Text[]) => void printed.push(...texts.map(render)) });
     const answer = { out: ['Destroyed a.service'], err: [] };
     await printAnswer({ options, streams }, answer, () => ({ unit: 'a.service' }), true);
     expect(printed).toEqual([text, 'Destroyed a.service\n']);
   });
 });
-
-const SILENT = { err: () => undefined, exact: () => undefined, ask: undefined, env: {}, cwd: '/', home: '/' };
 
 describe('output', () => {
   it('goes to a file, whole', () => {
