@@ -53,7 +53,7 @@ export const LIMITS: readonly CommandOption[] = [
   {
     flags: '--timeout <duration>',
     description:
-      'maximum wait, such as 30s or 5m (default 2m for stops and 2m for starts); unfinished jobs continue and count as failed',
+      'maximum wait, such as 30s or 5m (default 2m each for stops and starts); unfinished jobs continue and count as failed',
   },
   {
     flags: '--block-attempts <n>',
@@ -78,7 +78,7 @@ export const ROLLOUT: readonly CommandOption[] = [
 /** The option of commands that start units. */
 export const RETRY: CommandOption = {
   flags: '--retry',
-  description: 'try a text again that has failed and is held',
+  description: 'try a held text again, although it has failed',
 };
 
 /** The values of {@link ROLLOUT}. Throws FleetError `usage`. */

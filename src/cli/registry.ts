@@ -191,7 +191,7 @@ export async function withStores<T>(
   const open = async (text: string): Promise<PlacedStore> => {
     const place = parseRegistryPlace(text, { directory: cwd, home });
     if (place === undefined) {
-      throw new FleetError('usage', `Not the address of a registry: "${text}"`, {
+      throw new FleetError('usage', `Cannot use "${text}" as the address of a registry`, {
         hint: `Write ${EXPECTED_REGISTRY}`,
       });
     }

@@ -74,7 +74,7 @@ export function obstacles(facts: HostFacts, wanted: Wanted): readonly Obstacle[]
   const byHand = [...facts.fragments.values()];
   add(
     isByHand(facts),
-    `a fleetd that was set up by hand is there: ${byHand.join(' ')}`,
+    `a fleetd that was set up by hand exists: ${byHand.join(' ')}`,
     `Remove it first: systemctl disable --now fleetd.socket fleetd; rm ${byHand.join(' ')}. Its registry stays: write its place into fleet.conf`,
   );
   add(

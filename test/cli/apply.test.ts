@@ -75,7 +75,7 @@ it('export writes a folder without differences, and no folder with files', async
   await desk.run(['submit', 'units/a.service']);
   expect(await desk.run(['export', 'copy'])).toEqual({
     status: 0,
-    out: 'Exported 1 unit files to copy\n',
+    out: 'Exported 1 unit file to copy\n',
     err: 'hint: Plan it: fleetctl plan copy\n',
   });
   expect((await desk.run(['diff', 'copy'])).status).toBe(0);

@@ -43,7 +43,7 @@ describe('registry copy', () => {
       2,
       "unknown command 'move' of 'registry'. Commands are copy.",
     ],
-    ['no place', ['copy', 'registry', 'file:b'], 2, 'Not the address of a registry: "registry"'],
+    ['no place', ['copy', 'registry', 'file:b'], 2, 'Cannot use "registry" as the address of a registry'],
     ['a place with nothing', ['copy', 'file:none', 'file:b'], 1, 'it is empty'],
     ['the place itself', ['copy', 'file:registry', 'file:registry'], 1, 'the destination is not empty'],
     [

@@ -13,7 +13,7 @@ it.each<readonly [string, readonly string[], number, string]>([
     'no machine and no unit',
     [],
     2,
-    'Error: Cannot log in: no machine and no unit is given\nhint: Name one: fleetctl ssh web-1\n',
+    'Error: Cannot log in: no machine or unit is given\nhint: Name one: fleetctl ssh web-1\n',
   ],
   [
     'both kinds at once',

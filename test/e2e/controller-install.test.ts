@@ -90,7 +90,7 @@ onMachines('a controller on a host outside the cluster', () => {
     // Its machines are those of the registry.
     await there(["sed -i '/^.machine.k3.$/,/^$/d' fleet.conf", '! grep k3 fleet.conf']);
     expect(done(await there(steps('On this computer').slice(1, 2)))).toEqual([
-      'A controller keeps the cluster on k4',
+      'The controller on k4 manages the cluster',
     ]);
     expect(await there([look])).toBe(before);
   });
@@ -128,7 +128,7 @@ onMachines('a controller on a host outside the cluster', () => {
     const unit =
       'printf "[Service]\\nExecStart=/bin/true\\n" >/etc/systemd/system/fleetd.service; systemctl daemon-reload';
     const said = await there([unit, 'fleetctl controller install 2>&1 || true']);
-    expect(said).toContain('a fleetd that was set up by hand is there: /etc/systemd/system/fleetd.service');
+    expect(said).toContain('a fleetd that was set up by hand exists: /etc/systemd/system/fleetd.service');
     expect(await there(['fleetctl controller remove 2>&1 || true'])).toContain('it was set up by hand');
     expect(await there(['cat /etc/systemd/system/fleetd.service'])).toContain('/bin/true');
   });
@@ -192,7 +192,7 @@ onMachines('a controller on a machine of the cluster', () => {
     expect(await operator.fleetctl('controller', 'install', 'k1')).toMatchObject({
       status: 0,
       stderr: '',
-      stdout: expect.stringMatching(/^(already .*\n)+A controller keeps the cluster on k1\n$/),
+      stdout: expect.stringMatching(/^(already .*\n)+The controller on k1 manages the cluster\n$/),
     });
   });
 

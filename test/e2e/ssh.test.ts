@@ -92,7 +92,7 @@ hint: Start it first: fleetctl start idle.service
       ['no machine', ['--machine', 'web'], 4, 'No such machine: "web"'],
       ['no unit', ['--unit', 'k1'], 4, 'No such unit: "k1.service"'],
       ['both kinds at once', ['--unit', 'web', '--machine', 'k1'], 2, 'Cannot use --machine and --unit'],
-      ['nothing', [], 2, 'Cannot log in: no machine and no unit is given'],
+      ['nothing', [], 2, 'Cannot log in: no machine or unit is given'],
     ])('and refuses %s', async (_, words, status, message) => {
       const outcome = await operator.fleetctl('ssh', ...words);
       expect(outcome).toMatchObject({ status, stdout: '' });

@@ -94,7 +94,7 @@ onMachines('verify', () => {
     expect(stderr).toContain(
       `Passed on "k1" (${SUBNET}.1): db.service\nFailed on "k1" (${SUBNET}.1): bad.service\n`,
     );
-    expect(stderr).toContain('Error: Nothing was started: the units do not pass\n');
+    expect(stderr).toContain('Error: Nothing was stored or started, because a check failed\n');
     expect((await operator.fleetctl('list-unit-files', '--no-legend')).stdout).toBe('');
     expect(await left()).toEqual(['', '', '']);
   });

@@ -132,7 +132,7 @@ describe('what keeps an installation from beginning', () => {
     ['/opt/fleet exists, and was not installed by fleetctl', { isForeign: true }],
     ['the user fleet there is not a system user', { userId: 1000 }],
     [
-      'a fleetd that was set up by hand is there: /x/fleetd.service',
+      'a fleetd that was set up by hand exists: /x/fleetd.service',
       { fragments: new Map([['fleetd.service', '/x/fleetd.service']]) },
     ],
     [`${LAYOUT.config} was changed by hand`, { config: `${CONF('a')}b` }],

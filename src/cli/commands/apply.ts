@@ -25,7 +25,7 @@ import { leaseWaitOf } from '../unit-command.ts';
 /** The options about the set of a folder. */
 const SET_OPTIONS: readonly CommandOption[] = [
   { flags: '--set <name>', description: 'name of the set, by default that of the folder' },
-  { flags: '--prune', description: 'also end the units of the set that the folder does not have any more' },
+  { flags: '--prune', description: 'also end the units of the set that the folder no longer has' },
   {
     flags: '--prune-limit <n>',
     description: 'end at most this many units (default: half of the set, and none for an empty folder)',

@@ -24,7 +24,7 @@ const removeCommand: Command = {
   arguments: '[machine]',
   summary: 'Stop and remove the controller; the registry stays',
   description:
-    'Removes its units, program and configuration, and its key, also from the machines. Units of the cluster keep running, and fleetctl keeps using the registry at its location.',
+    'Removes its units, program, configuration and key; the key is removed from the machines too. Units of the cluster keep running, and fleetctl keeps using the registry at its location.',
   options: [],
   examples: [
     ['fleetctl controller remove', 'from this computer, as root'],
@@ -91,7 +91,7 @@ async function install(call: Call): Promise<number> {
         `The controller on "${site.host.name}" differs from its configuration: ${left.map(output.stepText).join('; ')}`,
         { hint: 'Run the command again' },
       );
-    printInfo(streams, [`A controller keeps the cluster on ${site.host.name}`]);
+    printInfo(streams, [`The controller on ${site.host.name} manages the cluster`]);
     return EXIT.done;
   });
 }

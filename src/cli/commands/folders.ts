@@ -63,11 +63,11 @@ export const exportCommand: Command = {
     const { written, sets, problems } = await withRegistry({ flags, streams }, (registry) =>
       exportUnits(registry, { folder, cwd: streams.cwd, set }),
     );
-    printInfo(streams, [`Exported ${written} unit files to ${folder}`]);
+    printInfo(streams, [`Exported ${written} unit ${written === 1 ? 'file' : 'files'} to ${folder}`]);
     const [first] = sets;
     const hint =
       sets.length > 1
-        ? `The units are of sets ${sets.join(', ')}: export each of them with --set`
+        ? `The units belong to sets ${sets.join(', ')}: export each set with --set`
         : `Plan it: fleetctl plan ${folder}${first === undefined ? '' : ` --set ${first}`}`;
     const { errorLines, hintLines } = await import('../../output/report.ts');
     writeLines(streams.err, [...problems.flatMap(({ error }) => errorLines(error)), ...hintLines(hint)]);

@@ -18,7 +18,7 @@ const addCommand: Command = {
   arguments: '<name> <address>',
   summary: 'Add a machine to the cluster',
   description:
-    'Checks the machine like doctor and, if all checks succeed, stores it in the registry and appends it to fleet.conf. If there is no fleet.conf, it is created.',
+    'Runs the checks of doctor on the machine and, if all succeed, stores it in the registry and appends it to fleet.conf. If there is no fleet.conf, it is created.',
   options: [...SETTINGS.map(([, flags, description]) => ({ flags, description })), NO_CHECK],
   examples: [
     ['fleetctl machines add web-3 10.10.1.3', 'with settings from [ssh]'],
@@ -40,7 +40,7 @@ const setCommand: Command = {
   arguments: '<machine> <key=value...>',
   summary: 'Change settings of a machine',
   description:
-    'Keys are those of a [machine.NAME] section; "key=" removes one. "metadata+=" adds pairs to the metadata or replaces their values, "metadata-=" removes keys. The address and the metadata are stored in the registry and in fleet.conf, all other settings in fleet.conf. The machine is checked first, like doctor does, unless only its metadata changes.',
+    'Keys are those of a [machine.NAME] section; "key=" removes one. "metadata+=" adds pairs to the metadata or replaces their values, "metadata-=" removes keys. The address and the metadata are stored in the registry and in fleet.conf, all other settings in fleet.conf. Unless only its metadata changes, the machine is checked first, with the checks of doctor.',
   options: [NO_CHECK],
   examples: [
     ['fleetctl machines set web-3 metadata+=role=web', 'add to its metadata'],
@@ -100,7 +100,7 @@ const removeCommand: Command = {
   arguments: '<machine>',
   summary: 'Remove a machine from the cluster',
   description:
-    'Removes it from the registry and from fleet.conf. Only this command removes a machine: one that a fleet.conf does not have stays in the cluster. Refused while units are assigned to the machine, unless it is drained first, or is lost. A voter of the registry is replaced first, and stays while no other machine can replace it. Other files of fleet stay on the machine, and the command lists them.',
+    'Removes it from the registry and from fleet.conf. Only this command removes a machine: one that a fleet.conf does not have stays in the cluster. The command is refused while units are assigned to the machine, unless --drain or --lost is given. A voter of the registry is replaced first, and stays while no other machine can replace it. Other files of fleet stay on the machine, and the command lists them.',
   options: [
     {
       flags: '--drain',

@@ -17,7 +17,7 @@ export const completionCommand: Command = {
   summary: 'Print a completion script for a shell',
   isReadOnly: true,
   description:
-    'Completes commands, options, units of the registry, unit files, machines and fields. No machine is contacted. Scripts of one user for bash belong in ~/.local/share/bash-completion/completions/fleetctl. To try it in bash: `source <(fleetctl completion bash)`.',
+    'Completes commands, options, units of the registry, unit files, machines and fields. No machine is contacted. For bash, the script of one user belongs in ~/.local/share/bash-completion/completions/fleetctl. To try it in bash: `source <(fleetctl completion bash)`.',
   options: [],
   examples: [
     ['fleetctl completion bash > /etc/bash_completion.d/fleetctl', 'for bash, as root'],

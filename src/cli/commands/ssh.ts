@@ -56,7 +56,7 @@ function readTarget({ arguments: given, options }: Call): Target {
   if (typeof unit === 'string') return { question: { kind: 'unit', text: unit }, words: given };
   const [text, ...words] = given;
   if (text === undefined) {
-    throw new FleetError('usage', 'Cannot log in: no machine and no unit is given', {
+    throw new FleetError('usage', 'Cannot log in: no machine or unit is given', {
       hint: 'Name one: fleetctl ssh web-1',
     });
   }

@@ -105,7 +105,7 @@ export const rollbackCommand: Command = {
       else printInfo(call.streams, [`Unit ${request.unit} gets the text ${hash}`]);
       if (to === undefined && request.entry.verdict === undefined)
         writeLines(call.streams.err, [
-          `Warning: it is not known whether text ${hash} of unit "${request.unit}" ever came up`,
+          `Warning: it is unknown whether text ${hash} of unit "${request.unit}" has ever started successfully`,
         ]);
       return request;
     };

@@ -98,8 +98,8 @@ async function verifiedStart(ports: Ports, call: Call): Promise<RequestResult> {
     if (verification.passed) return await start({ ...ports, driver }, request);
     const { out, err } = verificationReport(verification);
     writeLines(call.streams.err, [...out, ...err]);
-    const error = new FleetError('unit-file', 'Nothing was started: the units do not pass', {
-      hint: 'Nothing was written either; correct them, or start without --verify',
+    const error = new FleetError('unit-file', 'Nothing was stored or started, because a check failed', {
+      hint: 'Correct them, or start without --verify',
     });
     return requestResult(undefined, [{ unit: request.units.join(' '), error }]);
   } finally {

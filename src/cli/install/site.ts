@@ -53,7 +53,7 @@ export async function withSite<T>(
 ): Promise<T> {
   const config = await siteConfig(flags, streams);
   if (machine === undefined && process.getuid?.() !== 0)
-    throw new FleetError('usage', 'Cannot work on this computer without root rights', {
+    throw new FleetError('usage', 'Cannot change the controller of this computer without root rights', {
       hint: 'Run the command with sudo, or name a machine',
     });
   const transport = transportFor(config, streams);
