@@ -149,11 +149,9 @@ export function numberOption(flag: string, option: string | boolean | undefined)
 /** The number given to `--max-parallel` of `restart` and `drain`. Throws FleetError `usage`. */
 export function maxParallelOf({ maxParallel = '1' }: Call['options']): number {
   if (/^[1-9]\d{0,5}$/.test(String(maxParallel))) return Number(maxParallel);
-  throw new FleetError(
-    'usage',
-    `Cannot read --max-parallel: "${maxParallel}" is not a whole number from 1`,
-    { hint: 'Give one: --max-parallel 2' },
-  );
+  throw new FleetError('usage', `Cannot read --max-parallel: "${maxParallel}" is not a whole number from 1`, {
+    hint: 'Give one: --max-parallel 2',
+  });
 }
 
 /** The text given to an option; undefined without it. */

@@ -4,8 +4,8 @@ import { lostMajorityJson, lostMajorityLines, rebuiltReport } from '../output/re
 import { type Call, printAnswer } from './command.ts';
 import { withPorts } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
+import { rebuildLeaderLock } from './leader-lock.ts';
 import { ownConfig } from './own-config.ts';
-import { rebuildLeaderLock } from './registry.ts';
 import { confirms, writeLines } from './streams.ts';
 
 /**

@@ -11,7 +11,6 @@ import {
   parseRegistryPlace,
   type RegistryPlace,
 } from '../config/places.ts';
-import type { LeaderLock } from '../election/leadership.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { RegistryStatus } from '../output/registry-status.ts';
 import type { RegisterStatus } from '../quorum/status.ts';
@@ -24,7 +23,6 @@ import { RegistryView } from '../registry/view.ts';
 import { openFileStore } from '../store/file.ts';
 import type { Store } from '../store/store.ts';
 import type { Call } from './command.ts';
-import { leaderTtlOf } from './fleetd/options.ts';
 import { keepNames } from './known-names.ts';
 import type { MachinesStore, Reaching } from './machines-store.ts';
 import { ownConfig } from './own-config.ts';
@@ -100,11 +98,6 @@ export function relocating(
   if (relocate === undefined) return registry;
   const proposed = machines.map(({ machine }) => machine);
   return withReader(registry, (view) => relocate(clusterMachines(view, proposed)));
-}
-
-/** How the registry is reached. */
-export function reachOf({ registry: { kind } }: Pick<Config, 'registry'>): Reach {
-  return STORE_KINDS[kind].reach;
 }
 
 /** What the store has read or changed last, which is newer than the last view of all after a change of a part. */
@@ -209,144 +202,46 @@ export async function withStores<T>(
   }
 }
 
-/** `onMachines` is what only a store on the machines has. */
-type OpenedStore = { readonly store: Store; readonly onMachines?: MachinesStore };
-
 /** How a registry is reached. Completion does not wait for one over SSH. */
 type Reach = 'here' | 'over the network' | 'over ssh';
 
-/** What is done with a registry at one kind of place. Its code is loaded only for such a place. */
-type StoreKind<P extends RegistryPlace> = {
-  readonly reach: Reach;
-  open(place: P, config: Config, streams: Streams, reaching?: Reaching): Promise<OpenedStore>;
-  /** For `fleetd`: rejects if the place cannot be written, and makes the leader lock beside the registry. */
-  readonly controller: ControllerPart<P> | undefined;
+const REACH: Readonly<Record<RegistryPlace['kind'], Reach>> = {
+  machines: 'over ssh',
+  file: 'here',
+  ssh: 'over ssh',
+  etcd: 'over the network',
 };
 
-/** A leader lock; on the machines, it has its own voters. */
-type OpenLock = LeaderLock & Partial<Pick<Voters, 'tend'> & Pick<MachinesStore, 'relocate'>>;
-
-type ControllerPart<P> = {
-  probe(place: P, config: Config, streams: Streams): Promise<void>;
-  /** `registry` is that of the place; undefined if the lock is only looked at. */
-  lock(place: P, config: Config, streams: Streams, registry?: Registry): Promise<OpenLock>;
-};
-
-const STORE_KINDS: { readonly [P in RegistryPlace as P['kind']]: StoreKind<P> } = {
-  machines: {
-    reach: 'over ssh',
-    async open(_, config, streams, reaching) {
-      const { openMachinesStore } = await import('./machines-store.ts');
-      const onMachines = await openMachinesStore('head', config, streams, { reaching });
-      return { store: onMachines.store, onMachines };
-    },
-    controller: {
-      probe: async () => undefined,
-      async lock(_, config, streams, registry) {
-        const { openMachinesStore } = await import('./machines-store.ts');
-        const { storeLeaderLock } = await import('../election/store-leader-lock.ts');
-        const { store, relocate } = await openMachinesStore('leader', config, streams, { registry });
-        const lock = storeLeaderLock(store, leaderTtlOf(config));
-        return { ...lock, relocate, tend: (candidates) => store.tend(candidates) };
-      },
-    },
-  },
-  file: {
-    reach: 'here',
-    async open({ directory }) {
-      for (const path of [directory, join(directory, 'records')]) checkTrusted(path);
-      return { store: openFileStore(directory) };
-    },
-    controller: {
-      probe: async ({ directory }) => (await import('../store/folder.ts')).probeFolder(directory),
-      async lock({ directory }, config) {
-        const { fileLeaderLock } = await import('../election/store-leader-lock.ts');
-        return fileLeaderLock(directory, leaderTtlOf(config));
-      },
-    },
-  },
-  ssh: {
-    reach: 'over ssh',
-    async open(place, config, streams) {
-      const { openRemoteStore } = await import('./remote-store.ts');
-      return { store: await openRemoteStore(place, config, streams) };
-    },
-    // A fleetd must not depend on another computer that has one.
-    controller: undefined,
-  },
-  etcd: {
-    reach: 'over the network',
-    async open(place, config) {
-      const { openEtcdStore } = await import('../store/etcd/store.ts');
-      return { store: openEtcdStore({ ...config, ...place }) };
-    },
-    controller: {
-      probe: async (place, config) =>
-        (await import('../store/etcd/store.ts')).probeEtcd({ ...config, ...place }),
-      async lock(place, config) {
-        const { etcdLeaderLock } = await import('../election/etcd-leader-lock.ts');
-        return etcdLeaderLock({ ...config, ...place }, leaderTtlOf(config));
-      },
-    },
-  },
-};
-
-function storeKind(place: RegistryPlace): StoreKind<RegistryPlace> {
-  return STORE_KINDS[place.kind] as StoreKind<RegistryPlace>;
+export function reachOf({ registry }: Pick<Config, 'registry'>): Reach {
+  return REACH[registry.kind];
 }
 
-function openStore(
+/** `onMachines` is what only a store on the machines has. */
+type OpenedStore = { readonly store: Store; readonly onMachines?: MachinesStore };
+
+/** The code of a kind of store is loaded only for such a place. */
+async function openStore(
   place: RegistryPlace,
   config: Config,
   streams: Streams,
   reaching?: Reaching,
 ): Promise<OpenedStore> {
-  return storeKind(place).open(place, config, streams, reaching);
-}
-
-/** Rejects if the registry cannot be written or its leader lock cannot be taken; changes nothing. */
-export async function probeWriting(config: Config, streams: Streams): Promise<void> {
-  await controllerPart(config.registry).probe(config.registry, config, streams);
-  const lock = await openLeaderLock(config, streams);
-  try {
-    await lock.probe();
-  } finally {
-    await lock.close();
+  switch (place.kind) {
+    case 'machines': {
+      const { openMachinesStore } = await import('./machines-store.ts');
+      const onMachines = await openMachinesStore('head', config, streams, { reaching });
+      return { store: onMachines.store, onMachines };
+    }
+    case 'file':
+      for (const path of [place.directory, join(place.directory, 'records')]) checkTrusted(path);
+      return { store: openFileStore(place.directory) };
+    case 'ssh': {
+      const { openRemoteStore } = await import('./remote-store.ts');
+      return { store: await openRemoteStore(place, config, streams) };
+    }
+    case 'etcd': {
+      const { openEtcdStore } = await import('../store/etcd/store.ts');
+      return { store: openEtcdStore({ ...config, ...place }) };
+    }
   }
-}
-
-/** The lock of the one leader, beside the registry. */
-export async function openLeaderLock(
-  config: Config,
-  streams: Streams,
-  registry?: Registry,
-): Promise<OpenLock> {
-  return controllerPart(config.registry).lock(config.registry, config, streams, registry);
-}
-
-/** Rebuilds the leader lock of a registry on the machines from the rest of its voters, if their majority is lost. */
-export async function rebuildLeaderLock(
-  config: Config,
-  streams: Streams,
-  registry: Registry,
-): Promise<void> {
-  const { openMachinesStore } = await import('./machines-store.ts');
-  const { resetLeaderLock } = await import('../election/store-leader-lock.ts');
-  const { store } = await openMachinesStore('leader', config, streams, { registry });
-  try {
-    const remains = await store.remains();
-    if (remains !== undefined) await resetLeaderLock(remains.store, leaderTtlOf(config));
-  } finally {
-    await store.close();
-  }
-}
-
-function controllerPart(place: RegistryPlace): ControllerPart<RegistryPlace> {
-  const { controller } = storeKind(place);
-  if (controller !== undefined) return controller;
-  throw new FleetError(
-    'config',
-    `fleetd cannot use a registry of another computer: ${formatRegistryPlace(place)}`,
-    { hint: 'Run it where the registry is, or keep the registry on the machines or in etcd' },
-  );
 }

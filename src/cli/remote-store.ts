@@ -20,11 +20,7 @@ import type { Streams } from './streams.ts';
  * The registry in a folder of a controller's host, over SSH: a fleetctl there serves it as the owner of that folder. Rejects
  * with `registry-unavailable` if there is none, and with the errors of a login.
  */
-export async function openRemoteStore(
-  place: RemotePlace,
-  config: Config,
-  streams: Streams,
-): Promise<Store> {
+export async function openRemoteStore(place: RemotePlace, config: Config, streams: Streams): Promise<Store> {
   const transport = transportFor(config, streams);
   try {
     const access = await reach(place.host, config, streams, 'registry');

@@ -13,7 +13,10 @@ import { type VoterPlace, voterPlacesQuery } from '../systemd/voter-places.ts';
 import { shownBy } from './accepted-rounds.ts';
 
 /** What a register on the machines asks about the cluster: its machines, and which of them may be voters. */
-type VoterRules = Pick<QuorumOptions, 'machinesIn' | 'belongsTo' | 'conditionsIn' | 'confirmAbsence' | 'voters'>;
+type VoterRules = Pick<
+  QuorumOptions,
+  'machinesIn' | 'belongsTo' | 'conditionsIn' | 'confirmAbsence' | 'voters'
+>;
 
 /** A registry that is read as a whole. */
 export type KnownRegistry = Pick<Registry, 'load'>;

@@ -10,7 +10,16 @@ import { newKey } from '../support/sshd.ts';
 /** The streams of a process without a terminal, whose output is lost; `changes` are in their place. */
 export function streamsWith(changes: Partial<Streams> = {}): Streams {
   const nothing = (): undefined => undefined;
-  return { out: nothing, err: nothing, exact: nothing, ask: undefined, env: {}, cwd: '/', home: '/', ...changes };
+  return {
+    out: nothing,
+    err: nothing,
+    exact: nothing,
+    ask: undefined,
+    env: {},
+    cwd: '/',
+    home: '/',
+    ...changes,
+  };
 }
 
 /** How one command line ended, and what it printed; paths below the desk are shown without it. */

@@ -2,7 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/base/hash.ts';
 import { type HostFacts, readFacts } from '../../src/install/facts.ts';
 import { type HostFile, LAYOUT } from '../../src/install/layout.ts';
-import { isByHand, isNewEnough, nodeOf, obstacles, planInstallation, type Wanted } from '../../src/install/plan.ts';
+import {
+  isByHand,
+  isNewEnough,
+  nodeOf,
+  obstacles,
+  planInstallation,
+  type Wanted,
+} from '../../src/install/plan.ts';
 import { stepLine, unreachableLines } from '../../src/output/installation.ts';
 
 const file = (path: string): HostFile => ({

@@ -4,7 +4,14 @@ import type { SetOptions } from '../../operations/sets/edits.ts';
 import type { SetPlan } from '../../operations/sets/plan.ts';
 import type { WantedSet } from '../../operations/sets/wanted.ts';
 import type { Ports } from '../../reconcile/ports.ts';
-import { type Call, type Command, type CommandOption, printAnswer, printInfo, printJson } from '../command.ts';
+import {
+  type Call,
+  type Command,
+  type CommandOption,
+  printAnswer,
+  printInfo,
+  printJson,
+} from '../command.ts';
 import { EXIT, type ExitStatus, planStatus, requestStatus } from '../exit-status.ts';
 import {
   DRY_RUN,

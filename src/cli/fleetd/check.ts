@@ -5,7 +5,7 @@ import { unreachableLines } from '../../output/report.ts';
 import { renderTable, selectColumns } from '../../output/table.ts';
 import { withConfig } from '../context.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { probeWriting } from '../registry.ts';
+import { probeWriting } from '../leader-lock.ts';
 import { type Streams, writeLines } from '../streams.ts';
 import type { Flags } from './options.ts';
 

@@ -4,6 +4,7 @@ import type { Config } from '../../config/config.ts';
 import type { MachineEdit } from '../../config/edit.ts';
 import { type PreparedEdit, prepareEdit } from '../../config/edit-file.ts';
 import { type Machine, type Metadata, parseMetadata } from '../../machine/machine.ts';
+import { doctor, finder, isHealthy } from '../../operations/doctor.ts';
 import {
   addMachine,
   changedPlace,
@@ -13,7 +14,6 @@ import {
   type PlaceChange,
   renameMachine,
 } from '../../operations/machine-changes.ts';
-import { doctor, finder, isHealthy } from '../../operations/doctor.ts';
 import { doctorLines, doctorTitles } from '../../output/doctor.ts';
 import type { Ports } from '../../reconcile/ports.ts';
 import { type Call, printInfo } from '../command.ts';
