@@ -5,7 +5,7 @@ import type { Machine } from '../machine/machine.ts';
 import { openQuorumStore, type QuorumStore } from '../quorum/store.ts';
 import type { VoterAnswer, VoterRequest } from '../quorum/voters.ts';
 import { machinesNamed } from '../registry/inventory.ts';
-import { DEFAULT_WAIT, renewSessions, type SystemdDriver } from '../systemd/driver.ts';
+import { renewSessions, type SystemdDriver } from '../systemd/driver.ts';
 import { registerQuery } from '../systemd/register.ts';
 import { createSshDriver } from '../systemd/ssh-driver.ts';
 import { acceptedRounds } from './accepted-rounds.ts';
@@ -145,11 +145,7 @@ function locator(
 
 async function reachingAlone(config: Config, streams: Streams): Promise<Reaching> {
   const access = await clusterAccess(config, sshTargets(config, streams).machines, streams);
-  const driver = createSshDriver(transportFor(config, streams), {
-    access,
-    settleMs: config.settle,
-    wait: DEFAULT_WAIT,
-  });
+  const driver = createSshDriver(transportFor(config, streams), { access, settleMs: config.settle });
   const { onVoters, end } = followPass(streams, false);
   return {
     driver,

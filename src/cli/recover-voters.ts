@@ -2,7 +2,7 @@ import { FleetError } from '../base/errors.ts';
 import { findLostMajority, type LostMajority, rebuildWithout } from '../operations/recover-voters.ts';
 import { lostMajorityJson, lostMajorityLines, rebuiltReport } from '../output/recover-voters.ts';
 import { type Call, printAnswer } from './command.ts';
-import { withPorts } from './context.ts';
+import { withConfig } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { rebuildLeaderLock } from './leader-lock.ts';
 import { ownConfig } from './own-config.ts';
@@ -16,8 +16,9 @@ export async function recoverVoters(call: Call): Promise<ExitStatus | undefined>
   const { flags, streams, options } = call;
   const config = await ownConfig(flags, streams);
   if (config.registry.kind !== 'machines') return undefined;
-  return withPorts(
-    call,
+  return withConfig(
+    config,
+    streams,
     async (ports) => {
       const lost = await findLostMajority(ports);
       if (lost === undefined) return undefined;

@@ -32,6 +32,11 @@ export async function untilInterrupted(work: (signal: AbortSignal) => Promise<nu
   }
 }
 
+/** Resolves when the signal is raised. */
+export function raised(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
+
 /** The signals of a daemon. */
 export type Signals = {
   /** Raised by SIGTERM and SIGINT; a second one ends the process at once. */

@@ -10,7 +10,7 @@ import { renewSessions } from '../systemd/driver.ts';
 import type { Call } from './command.ts';
 import { EXIT } from './exit-status.ts';
 import { durationOption } from './options.ts';
-import { untilInterrupted } from './signals.ts';
+import { raised, untilInterrupted } from './signals.ts';
 import { withSnapshotSource } from './snapshot-source.ts';
 
 /** The default and the maximum of `--interval`, in ms. */
@@ -38,7 +38,7 @@ export function watchListing<Row>(
         () => wait(intervalMs, undefined, { signal }),
       );
       try {
-        await Promise.race([updates, interrupted(signal)]);
+        await Promise.race([updates, raised(signal)]);
       } finally {
         await driver?.close();
         viewer.end();
@@ -91,8 +91,4 @@ export async function listRepeatedly<Row>(
     }
     await pause();
   }
-}
-
-function interrupted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }

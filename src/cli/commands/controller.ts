@@ -54,14 +54,8 @@ async function install(call: Call): Promise<number> {
   const { LAYOUT } = await import('../../install/layout.ts');
   const plan = await import('../../install/plan.ts');
   const output = await import('../../output/installation.ts');
-  const { prepareEdit } = await import('../../config/edit-file.ts');
   const dryRun = options.dryRun === true;
-  return withSite(call, async (found, config) => {
-    const site = {
-      ...found,
-      writeOwnConfig: async (settings: ReadonlyMap<string, string>) =>
-        (await prepareEdit({ flags, ...streams }, { kind: 'top', settings })).write(),
-    };
+  return withSite(call, async (site, config) => {
     const look = async (seen: typeof config) => {
       // The paths of the files do not depend on the facts.
       const { program, units, configuration } = await filesFor(seen, machine, { nodes: [] });

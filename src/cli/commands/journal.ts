@@ -3,7 +3,7 @@ import type { JournalQuestion, JournalReader, JournalResult } from '../../operat
 import type { Call, Command } from '../command.ts';
 import { journalStatus } from '../exit-status.ts';
 import { MACHINE, numberOption, textOption } from '../options.ts';
-import { untilInterrupted } from '../signals.ts';
+import { raised, untilInterrupted } from '../signals.ts';
 import { hasColours, writeLines } from '../streams.ts';
 
 /** The same number as CoreOS fleet. */
@@ -106,7 +106,7 @@ function questionOf(
 
 /** Resolves when the work has not ended in time after an interruption. */
 async function tooLong(signal: AbortSignal): Promise<JournalResult> {
-  await new Promise((resolve) => signal.addEventListener('abort', resolve));
+  await raised(signal);
   await wait(END_MS, undefined, { ref: false });
   return { problems: [], unreachable: [], failures: [] };
 }

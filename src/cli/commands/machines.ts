@@ -26,8 +26,8 @@ const addCommand: Command = {
   ],
   async run(call) {
     const [name = '', address = ''] = call.arguments;
-    const given = SETTINGS.flatMap(([key, flags]): readonly (readonly [string, string])[] => {
-      const value = call.options[optionName(flags)];
+    const given = SETTINGS.flatMap(([key]): readonly (readonly [string, string])[] => {
+      const value = call.options[optionName(key)];
       return typeof value === 'string' ? [[key, value]] : [];
     });
     const { add } = await import('../machines/change.ts');
@@ -182,8 +182,7 @@ export const machinesCommand: Command = {
   subcommands: SUBCOMMANDS,
 };
 
-/** `--identity-file <file>` → identityFile, as commander calls it. */
-function optionName(flags: string): string {
-  const [name = ''] = flags.slice(2).split(' ', 1);
-  return name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+/** `identity_file` → identityFile, as commander calls the option. */
+function optionName(key: string): string {
+  return key.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
 }

@@ -103,15 +103,13 @@ async function keep(ports: Ports, config: Config, round: Round): Promise<void> {
     emit,
   });
   const api = await serveApi({
-    ...{
-      ...round,
-      registry: controller.registry,
-      watcher: controller,
-      origin: originOf(config),
-      clock,
-      leads,
-    },
-    ...{ settings: config, metrics, events, electionError: () => election.failure },
+    ...round,
+    settings: config,
+    registry: controller.registry,
+    watcher: controller,
+    origin: originOf(config),
+    electionError: () => election.failure,
+    ...{ clock, leads, metrics, events },
   });
   const endWatch = supervisor.watch(() => controller.isAwake);
   void controller.whenReady.then(() => supervisor.ready());

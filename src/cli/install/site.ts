@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { FleetError, isFleetError } from '../../base/errors.ts';
 import type { Config, MachineConfig } from '../../config/config.ts';
+import { prepareEdit } from '../../config/edit-file.ts';
 import { reachedMachine } from '../../config/read.ts';
 import type { ConfigFlags } from '../../config/settings.ts';
 import { sshHost, thisHost } from '../../install/host.ts';
@@ -49,7 +50,7 @@ async function machinesOf(config: Config, streams: Streams): Promise<readonly Ma
 /** Runs `work` with the host of a controller (MACHINE or USER@HOST over SSH, or this computer) and the machines. */
 export async function withSite<T>(
   { arguments: [machine], flags, streams }: Call,
-  work: (site: Omit<Site, 'writeOwnConfig'>, config: SiteConfig) => Promise<T>,
+  work: (site: Site, config: SiteConfig) => Promise<T>,
 ): Promise<T> {
   const config = await siteConfig(flags, streams);
   if (machine === undefined && process.getuid?.() !== 0)
@@ -67,7 +68,9 @@ export async function withSite<T>(
             access.get(machine) ?? (await reach(machine, config, streams, 'MACHINE')),
             machine,
           );
-    return await work({ host, transport, access }, config);
+    const writeOwnConfig = async (settings: ReadonlyMap<string, string>): Promise<void> =>
+      (await prepareEdit({ flags, ...streams }, { kind: 'top', settings })).write();
+    return await work({ host, transport, access, writeOwnConfig }, config);
   } finally {
     await transport.close();
   }
