@@ -4,7 +4,6 @@ import { formatRegistryPlace } from '../config/places.ts';
 import type { LeaderLock } from '../election/leadership.ts';
 import type { Voters } from '../reconcile/ports.ts';
 import type { Registry } from '../registry/registry.ts';
-import { leaderTtlOf } from './fleetd/options.ts';
 import type { MachinesStore } from './machines-store.ts';
 import type { Streams } from './streams.ts';
 
@@ -57,6 +56,11 @@ export async function probeWriting(config: Config, streams: Streams): Promise<vo
   } finally {
     await lock.close();
   }
+}
+
+/** The time after which the lock of a dead leader is free, in ms: half of agent_ttl. etcd needs at least 2 s. */
+function leaderTtlOf({ agent_ttl: ttlMs }: Pick<Config, 'agent_ttl'>): number {
+  return Math.max(2_000, ttlMs / 2);
 }
 
 /** Rebuilds the leader lock of a registry on the machines from the rest of its voters, if their majority is lost. */

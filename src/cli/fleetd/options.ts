@@ -19,11 +19,6 @@ export function paceOf({ agent_ttl: ttlMs }: Pick<Config, 'agent_ttl'>): {
   return { intervalMs: ttlMs / 3, deadlineMs: Math.max(1_000, ttlMs / 4) };
 }
 
-/** The time after which the lock of a dead leader is free, in ms: half of agent_ttl. etcd needs at least 2 s. */
-export function leaderTtlOf({ agent_ttl: ttlMs }: Pick<Config, 'agent_ttl'>): number {
-  return Math.max(2_000, ttlMs / 2);
-}
-
 /**
  * The configuration for a controller. It observes units itself, so no start has to settle. Its keepalive timeout is longer
  * than the interval of observations, because the end of a session between two of them proves that the machine was up.

@@ -40,7 +40,7 @@ export async function serve(flags: Flags, streams: Streams): Promise<ExitStatus>
   };
   const inherited = new InheritedSockets(streams.env, process.pid);
   const onBug = (error: unknown): void => log(bugEntry(error));
-  const load = (): Promise<Config> => configOf(flags, streams);
+  const load = async (): Promise<Config> => forController(await loadConfig({ flags, ...streams }));
   const signals = handleSignals(() => isUsable(load, streams));
   signals.ended.addEventListener('abort', () => supervisor.stopping());
   try {
@@ -135,10 +135,6 @@ function withLock(voters: Voters, { tend }: Partial<Pick<Voters, 'tend'>>): Vote
       return changes;
     },
   };
-}
-
-async function configOf(flags: Flags, streams: Streams): Promise<Config> {
-  return forController(await loadConfig({ flags, ...streams }));
 }
 
 function logTo({ err }: Streams, format: Flags['log']): (entry: LogEntry) => void {

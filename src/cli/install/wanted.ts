@@ -54,7 +54,7 @@ export async function wantedOf(
     machines: survey.machines,
     registryFolder:
       registry.kind === 'file' && !isInPlace ? await registryFolderAt(registry.directory) : undefined,
-    ownConfig: ownConfig(config, machine),
+    ownConfig: operatorSettings(config, machine),
   };
 }
 
@@ -79,7 +79,10 @@ function placeOnHost(place: RegistryPlace, machine: string | undefined): Registr
 }
 
 /** Settings that the operator's fleet.conf lacks so far: the location of the registry, and the controller for lists. */
-function ownConfig({ registry, listen }: Config, machine: string | undefined): ReadonlyMap<string, string> {
+function operatorSettings(
+  { registry, listen }: Config,
+  machine: string | undefined,
+): ReadonlyMap<string, string> {
   const wanted = new Map<string, string>();
   if (registry.kind === 'file') {
     const place: RegistryPlace =
