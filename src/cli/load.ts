@@ -16,15 +16,16 @@ import {
 import { homedir, userInfo } from 'node:os';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { Script } from 'node:vm';
-import type * as Zlib from 'node:zlib';
 
-/** A part of the program: its V8 script, and the file of the compiled form. */
-type Part = { readonly script: Script; readonly cache: string };
+/** A part of the program: its source, its V8 script, and the file of the compiled form. */
+type Part = { readonly source: string; readonly script: Script; readonly cache: string };
+
+/** Around the source of a part; see `require` in Node's documentation of modules. */
+const HEAD = '(function (exports, require, module, __filename, __dirname) {';
+const TAIL = '\n})';
 
 /** Parts below this size, in bytes, compile faster than a compiled form is read and checked. */
 const SMALLEST = 64 * 1024;
-/** A checksum comes before the compiled form. */
-const CHECKSUM_BYTES = 4;
 /** How many commands add the functions they use to the compiled form; after that it holds what most commands use. */
 const MOST_COMMANDS = 12;
 /** Older files are removed, in ms: they may be of another release of fleet or Node. */
@@ -35,9 +36,9 @@ const MOST_AGE = 30 * 24 * 3600 * 1000;
  *
  * V8 compiles a megabyte of JavaScript at each start, which is most of the time of a short command. Its compiled form
  * is therefore kept in `$XDG_CACHE_HOME/fleet/code`. It is used only if the folder and the file belong to this user and
- * no other user can write to them, if its checksum is right, if it was made from the same source (its name has the
- * source's checksum), and if V8 accepts it (version and flags). Otherwise the source is compiled, and the compiled form
- * is replaced when the process exits; an error there is ignored, because only time is lost.
+ * no other user can write to them, if the file is intact, if it was made from the same source, and if V8 accepts it (version
+ * and flags). Otherwise the source is compiled, and the compiled form is replaced when the process exits; an error there is
+ * ignored, because only time is lost.
  * `NODE_DISABLE_COMPILE_CACHE=1` turns it off, as for Node's own.
  */
 export function load(entry: string): unknown {
@@ -60,13 +61,13 @@ export function load(entry: string): unknown {
 
   const compile = (file: string): Script => {
     const bytes = readFileSync(file);
-    const source = `(function (exports, require, module, __filename, __dirname) {${bytes}\n})`;
+    const source = `${HEAD}${bytes}${TAIL}`;
     if (folder === undefined || bytes.length < SMALLEST) return new Script(source, { filename: file });
-    const cache = join(folder, `${basename(file)}-${process.version}-${crc32(bytes).toString(16)}`);
-    const cachedData = readCache(cache);
+    const cache = join(folder, `${basename(file)}-${process.version}-${bytes.length}`);
+    const cachedData = readCache(cache, bytes);
     const script = new Script(source, { filename: file, ...(cachedData && { cachedData }) });
     if (cachedData === undefined || script.cachedDataRejected) isComplete = false;
-    parts.push({ script, cache });
+    parts.push({ source, script, cache });
     return script;
   };
 
@@ -75,10 +76,6 @@ export function load(entry: string): unknown {
       if (status === 0 || !isComplete) writeCaches(folder, parts, isComplete);
     });
   return run(entry);
-}
-
-function crc32(bytes: Uint8Array): number {
-  return (require('node:zlib') as typeof Zlib).crc32(bytes);
 }
 
 /** Where compiled forms are kept; undefined where that is off or cannot be found out. */
@@ -95,7 +92,11 @@ function cacheFolder(): string | undefined {
   }
 }
 
-function readCache(path: string): Buffer | undefined {
+/**
+ * The compiled form of a source. Its file has it twice, and then the source: two comparisons find damage and another source.
+ * The modules of Node for checksums need longer to load than all the rest of a short command.
+ */
+function readCache(path: string, source: Buffer): Buffer | undefined {
   try {
     if (!isPrivateFolder(dirname(path))) return undefined;
     const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -103,8 +104,10 @@ function readCache(path: string): Buffer | undefined {
       const stats = fstatSync(file);
       if (!stats.isFile() || !isPrivate(stats)) return undefined;
       const bytes = readFileSync(file);
-      const data = bytes.subarray(CHECKSUM_BYTES);
-      return bytes.readUInt32LE() === crc32(data) ? data : undefined;
+      const middle = (bytes.length - source.length) / 2;
+      const data = bytes.subarray(0, middle);
+      const isIntact = data.equals(bytes.subarray(middle, 2 * middle));
+      return isIntact && source.equals(bytes.subarray(2 * middle)) ? data : undefined;
     } finally {
       closeSync(file);
     }
@@ -134,11 +137,11 @@ function writeCaches(folder: string, parts: readonly Part[], isComplete: boolean
     const known = isComplete ? readFileSync(list, 'utf8').split('\n') : [];
     const [, , command = ''] = process.argv;
     if (isComplete && (known.includes(command) || known.length >= MOST_COMMANDS)) return;
-    for (const { script, cache } of parts) {
+    for (const { source, script, cache } of parts) {
       const data = script.createCachedData();
-      const checksum = Buffer.alloc(CHECKSUM_BYTES);
-      checksum.writeUInt32LE(crc32(data));
-      replaceFile(cache, Buffer.concat([checksum, data]));
+      // V8 has the source as well, so keeping it takes no memory.
+      const bytes = Buffer.from(source.slice(HEAD.length, -TAIL.length));
+      replaceFile(cache, Buffer.concat([data, data, bytes]));
     }
     replaceFile(list, [...known, command].join('\n'));
     removeOutdated(folder);
