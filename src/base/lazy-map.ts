@@ -2,7 +2,9 @@
 export class LazyMap<Value> implements ReadonlyMap<string, Value> {
   readonly #allKeys: () => readonly string[];
   readonly #make: (key: string) => Value | undefined;
+  /** The values that were asked for by their keys, until all are made. */
   readonly #made = new Map<string, Value | undefined>();
+  #all: ReadonlyMap<string, Value> | undefined;
 
   /** `make` returns undefined for a key that is not in the map, also for one that is not among `allKeys`. */
   constructor(allKeys: () => readonly string[], make: (key: string) => Value | undefined) {
@@ -11,6 +13,7 @@ export class LazyMap<Value> implements ReadonlyMap<string, Value> {
   }
 
   get(key: string): Value | undefined {
+    if (this.#all !== undefined) return this.#all.get(key);
     if (!this.#made.has(key)) this.#made.set(key, this.#make(key));
     return this.#made.get(key);
   }
@@ -20,22 +23,19 @@ export class LazyMap<Value> implements ReadonlyMap<string, Value> {
   }
 
   get size(): number {
-    return [...this.entries()].length;
+    return this.#whole().size;
   }
 
-  *entries(): MapIterator<[string, Value]> {
-    for (const key of this.#allKeys()) {
-      const value = this.get(key);
-      if (value !== undefined) yield [key, value];
-    }
+  entries(): MapIterator<[string, Value]> {
+    return this.#whole().entries();
   }
 
-  *keys(): MapIterator<string> {
-    for (const [key] of this.entries()) yield key;
+  keys(): MapIterator<string> {
+    return this.#whole().keys();
   }
 
-  *values(): MapIterator<Value> {
-    for (const [, value] of this.entries()) yield value;
+  values(): MapIterator<Value> {
+    return this.#whole().values();
   }
 
   forEach(action: (value: Value, key: string, map: ReadonlyMap<string, Value>) => void): void {
@@ -44,5 +44,18 @@ export class LazyMap<Value> implements ReadonlyMap<string, Value> {
 
   [Symbol.iterator](): MapIterator<[string, Value]> {
     return this.entries();
+  }
+
+  /** The map with all values, in the order of the keys. */
+  #whole(): ReadonlyMap<string, Value> {
+    if (this.#all !== undefined) return this.#all;
+    const all = new Map<string, Value>();
+    for (const key of this.#allKeys()) {
+      const value = this.#made.has(key) ? this.#made.get(key) : this.#make(key);
+      if (value !== undefined) all.set(key, value);
+    }
+    this.#all = all;
+    this.#made.clear();
+    return all;
   }
 }

@@ -7,49 +7,55 @@ import { parseAddress } from '../config/address.ts';
 /** The version of the documents that this program writes, and the newest one that it reads. */
 const VERSION = 1;
 
-const digest = z.string().check(z.regex(/^[0-9a-f]{64}$/));
-const hash = z.string().check(z.regex(/^[0-9a-f]{40}$/));
-const token = z.int().check(z.minimum(0), z.maximum(MAX_TOKEN));
-const machineId = z.string().check(z.regex(/^[0-9a-f]{32}$/));
+const digest = () => z.string().check(z.regex(/^[0-9a-f]{64}$/));
+const hash = () => z.string().check(z.regex(/^[0-9a-f]{40}$/));
+const token = () => z.int().check(z.minimum(0), z.maximum(MAX_TOKEN));
+const machineId = () => z.string().check(z.regex(/^[0-9a-f]{32}$/));
 /** The name of a set, which is usually that of a folder. */
 export const SET_NAME = /^[A-Za-z0-9_][\w.-]{0,62}$/;
 /** The range of a Date, in ms; steady clocks have fractions. */
-const time = z.number().check(z.minimum(0), z.maximum(8.64e15));
+const time = () => z.number().check(z.minimum(0), z.maximum(8.64e15));
 /** It is used in scripts, in messages and in a line of a file. */
-const clusterId = z.string().check(z.regex(/^[\w.-]{1,100}$/));
+const clusterId = () => z.string().check(z.regex(/^[\w.-]{1,100}$/));
 
-const address = z.string().check(z.refine((text) => parseAddress(text) !== undefined));
+const address = () => z.string().check(z.refine((text) => parseAddress(text) !== undefined));
 /** The keys and values that {@link parseMetadata} reads. */
-const metadata = z.record(z.string().check(z.regex(/^[^=,\s]+$/)), z.string().check(z.regex(/^[^,\s]+$/)));
+const metadata = () =>
+  z.record(z.string().check(z.regex(/^[^=,\s]+$/)), z.string().check(z.regex(/^[^,\s]+$/)));
 /** The time and the author of a command. */
-const made = { at: time, by: z.string() };
+const made = () => ({ at: time(), by: z.string() });
 /** See {@link Held}; the cause of a newer program may have other fields. */
-const held = z.object({
-  at: time,
-  machines: z.array(z.object({ id: machineId, name: z.string() })),
-  cause: z.looseObject({ kind: z.string() }),
-});
+const held = () =>
+  z.object({
+    at: time(),
+    machines: z.array(z.object({ id: machineId(), name: z.string() })),
+    cause: z.looseObject({ kind: z.string() }),
+  });
 
-const loggedMachine = z.object({ id: machineId, name: z.optional(z.string()) });
+const loggedMachine = () => z.object({ id: machineId(), name: z.optional(z.string()) });
 /** The fields of all {@link LoggedEvent}s; one of a newer program may have others. */
-const loggedEvent = z.looseObject({
-  kind: z.string(),
-  unit: z.optional(z.string()),
-  machine: z.optional(z.string()),
-  from: z.optional(loggedMachine),
-  to: z.optional(loggedMachine),
-  silentMs: z.optional(time),
-  because: z.optional(z.looseObject({ code: z.string() })),
-  failure: z.optional(z.looseObject({ code: z.string() })),
-});
+const loggedEvent = () =>
+  z.looseObject({
+    kind: z.string(),
+    unit: z.optional(z.string()),
+    machine: z.optional(z.string()),
+    from: z.optional(loggedMachine()),
+    to: z.optional(loggedMachine()),
+    silentMs: z.optional(time()),
+    because: z.optional(z.looseObject({ code: z.string() })),
+    failure: z.optional(z.looseObject({ code: z.string() })),
+  });
 
-/** Prefix of the keys → the shape of the documents, without `version`. */
+/**
+ * Prefix of the keys → the shape of the documents, without `version`. It is made when a document of that kind is first read:
+ * all together take milliseconds, and completion reads none.
+ */
 const SHAPES = {
   /**
    * The id of the cluster, a UUID that machines record. `tokenBase` is the highest token of the machines at the time when
    * the registry was rebuilt from them: revisions count from 1 again, and tokens continue after it.
    */
-  cluster: z.object({ id: clusterId, tokenBase: z.optional(token) }),
+  cluster: () => z.object({ id: clusterId(), tokenBase: z.optional(token()) }),
   /**
    * A unit. `digest` names its text under `contents/`. `fromTemplate`: whether an instance has the text of its template or
    * of a separate file; absent if unknown. `set` is the set that it was applied with. `fleet` is the version of the program that stored it: an older one may not know
@@ -57,21 +63,22 @@ const SHAPES = {
    * state; `target` is then `inactive`, for programs that do not know this field. If no machine had its text, `contents/`
    * lacks it. `held`: the text has failed.
    */
-  'units/': z.object({
-    fleet: z.optional(z.string()),
-    digest,
-    hash,
-    target: z.enum(['inactive', 'loaded', 'launched']),
-    machine: z.optional(machineId),
-    fromTemplate: z.optional(z.boolean()),
-    set: z.optional(z.string().check(z.regex(SET_NAME))),
-    held: z.optional(held),
-    unconfirmed: z.optional(
-      z.object({ machine: z.string(), target: z.enum(['inactive', 'loaded', 'launched']) }),
-    ),
-  }),
+  'units/': () =>
+    z.object({
+      fleet: z.optional(z.string()),
+      digest: digest(),
+      hash: hash(),
+      target: z.enum(['inactive', 'loaded', 'launched']),
+      machine: z.optional(machineId()),
+      fromTemplate: z.optional(z.boolean()),
+      set: z.optional(z.string().check(z.regex(SET_NAME))),
+      held: z.optional(held()),
+      unconfirmed: z.optional(
+        z.object({ machine: z.string(), target: z.enum(['inactive', 'loaded', 'launched']) }),
+      ),
+    }),
   /** A unit file, under the SHA-256 of its bytes; never changed. */
-  'contents/': z.object({ text: z.string() }),
+  'contents/': () => z.object({ text: z.string() }),
   /**
    * The texts of a unit name, oldest first; kept after the unit is destroyed. `at` is epoch ms. `afterDestroy`: the first text
    * of a unit with the name of a destroyed one. `verdicts`, by digest: the
@@ -80,16 +87,26 @@ const SHAPES = {
    * `destroyed`: the unit's document was deleted by a command, and is not
    * lost; up to 0.1.0 only an event records that.
    */
-  'history/': z.object({
-    entries: z.array(
-      z.object({ digest, hash, at: time, by: z.string(), afterDestroy: z.optional(z.boolean()) }),
-    ),
-    verdicts: z.optional(
-      z.record(z.string(), z.object({ kind: z.enum(['good', 'failed']), at: time, held: z.optional(held) })),
-    ),
-    released: z.optional(z.object({ digest, token })),
-    destroyed: z.optional(z.object(made)),
-  }),
+  'history/': () =>
+    z.object({
+      entries: z.array(
+        z.object({
+          digest: digest(),
+          hash: hash(),
+          at: time(),
+          by: z.string(),
+          afterDestroy: z.optional(z.boolean()),
+        }),
+      ),
+      verdicts: z.optional(
+        z.record(
+          z.string(),
+          z.object({ kind: z.enum(['good', 'failed']), at: time(), held: z.optional(held()) }),
+        ),
+      ),
+      released: z.optional(z.object({ digest: digest(), token: token() })),
+      destroyed: z.optional(z.object(made())),
+    }),
   /**
    * A machine: its address as all operators reach it, its metadata, its id, and since when it is unreachable (`silence`) or back (`backSince`, epoch ms). `silence` has the
    * epoch ms of the first record, and the first and last observation of each observer, by that observer's uptime in ms.
@@ -98,35 +115,45 @@ const SHAPES = {
    * `distrusted`: an operator has excluded it. A document of version 0.1.0 has no address: fleet.conf has it. `removed`: the
    * name is free, and a fleet.conf that still has it does not add it again; `renamedTo` is the new name of the machine.
    */
-  'machines/': z.object({
-    address: z.optional(address),
-    metadata: z.optional(metadata),
-    removed: z.optional(z.object({ ...made, renamedTo: z.optional(z.string()) })),
-    id: z.optional(machineId),
-    silentSince: z.optional(time),
-    silence: z.optional(
-      z.object({
-        at: time,
-        seenBy: z.record(z.string(), z.object({ first: time, last: time })),
-      }),
-    ),
-    backSince: z.optional(time),
-    cordon: z.optional(z.enum(['standard', 'all'])),
-    ahead: z.optional(token),
-    distrusted: z.optional(z.boolean()),
-  }),
+  'machines/': () =>
+    z.object({
+      address: z.optional(address()),
+      metadata: z.optional(metadata()),
+      removed: z.optional(z.object({ ...made(), renamedTo: z.optional(z.string()) })),
+      id: z.optional(machineId()),
+      silentSince: z.optional(time()),
+      silence: z.optional(
+        z.object({
+          at: time(),
+          seenBy: z.record(z.string(), z.object({ first: time(), last: time() })),
+        }),
+      ),
+      backSince: z.optional(time()),
+      cordon: z.optional(z.enum(['standard', 'all'])),
+      ahead: z.optional(token()),
+      distrusted: z.optional(z.boolean()),
+    }),
   /** The {@link LoggedEvent}s of one change, its time and its author; the newest changes are kept. */
-  'events/': z.object({
-    at: time,
-    by: z.string(),
-    events: z.array(loggedEvent),
-  }),
+  'events/': () =>
+    z.object({
+      at: time(),
+      by: z.string(),
+      events: z.array(loggedEvent()),
+    }),
   /** Changed with every change of units, so that two decisions are never based on the same state. */
-  turn: z.object({}),
+  turn: () => z.object({}),
 } as const;
 
 export type DocumentKind = keyof typeof SHAPES;
-export type Document<K extends DocumentKind> = z.infer<(typeof SHAPES)[K]>;
+export type Document<K extends DocumentKind> = z.infer<ReturnType<(typeof SHAPES)[K]>>;
+
+const shapes = new Map<DocumentKind, z.ZodMiniType>();
+
+function shapeOf(kind: DocumentKind): z.ZodMiniType {
+  const known = shapes.get(kind) ?? SHAPES[kind]();
+  shapes.set(kind, known);
+  return known;
+}
 
 /** The text stored for a document. */
 export function writeDocument<K extends DocumentKind>(_kind: K, document: Document<K>): string {
@@ -144,7 +171,7 @@ export function readDocument<K extends DocumentKind>(kind: K, key: string, text:
       { hint: 'Update fleet here' },
     );
   }
-  const result = z.safeParse(SHAPES[kind], value);
+  const result = z.safeParse(shapeOf(kind), value);
   if (result.success && version !== undefined) return result.data as Document<K>;
   throw corrupt(key, result.success ? 'it has no version' : describe(result.error));
 }

@@ -80,21 +80,21 @@ export class RegistryView {
     const all = (): readonly string[] => this.unitNames;
     this.#known = new LazyMap(all, (name) => this.#readUnit(name));
     this.#histories = new LazyMap(all, (name) => this.#read('history/', `history/${name}`));
-    const known = (name: string): KnownUnit | undefined => this.#known.get(name);
-    this.units = new LazyMap(all, (name) => {
-      const found = known(name);
-      if (found?.kind !== 'unit') return undefined;
+    const over = <T>(make: (found: KnownUnit) => T | undefined): LazyMap<T> =>
+      new LazyMap(
+        () => [...this.#known.keys()],
+        (name) => {
+          const found = this.#known.get(name);
+          return found === undefined ? undefined : make(found);
+        },
+      );
+    this.units = over((found) => {
+      if (found.kind !== 'unit') return undefined;
       const isDone = names === 'as written' || !namesUnits(found.unit);
       return isDone ? found.unit : withoutAliases(found.unit, this.#aliasesOfUnits);
     });
-    this.unreadable = new LazyMap(all, (name) => {
-      const found = known(name);
-      return found === undefined || found.kind === 'unit' ? undefined : found.error;
-    });
-    this.unconfirmed = new LazyMap(all, (name) => {
-      const found = known(name);
-      return found?.kind === 'unconfirmed' ? found.unit : undefined;
-    });
+    this.unreadable = over((found) => (found.kind === 'unit' ? undefined : found.error));
+    this.unconfirmed = over((found) => (found.kind === 'unconfirmed' ? found.unit : undefined));
   }
 
   /** The revision of the store. */
@@ -103,7 +103,7 @@ export class RegistryView {
     return this.#part.snapshot.revision;
   }
 
-  /** Whether the view was made of these records, which a store returns again as long as nothing has changed. */
+  /** Whether it was made of these records, which a store returns again as long as nothing has changed. */
   isOf(records: readonly StoreRecord[]): boolean {
     return this.#part.snapshot.records === records;
   }

@@ -1,8 +1,11 @@
 import { isFleetError } from '../../base/errors.ts';
 import type { Config } from '../../config/config.ts';
 import { GLOBAL_OPTIONS } from '../../config/settings.ts';
+import type { RegistryView } from '../../registry/view.ts';
 import { COMMANDS } from '../commands/all.ts';
 import type { KnownNames } from '../known-names.ts';
+import { TOPIC_ROWS } from '../manual/titles.ts';
+import { HELP_OPTION, VERSION_OPTION } from '../program-help.ts';
 import type { Streams } from '../streams.ts';
 import { type Candidate, complete, type Sources } from './complete.ts';
 
@@ -15,17 +18,12 @@ export async function answerCompletion(argv: readonly string[], streams: Streams
   const candidates = await complete({
     words,
     commands: COMMANDS,
-    globals: [...GLOBAL_OPTIONS, ...ALONE],
+    globals: [...GLOBAL_OPTIONS, HELP_OPTION, VERSION_OPTION],
     sources: sourcesOf(streams),
     streams,
   });
   streams.out(candidates.map(lineOf).join(''));
 }
-
-const ALONE = [
-  { flags: '-h, --help', description: 'show help' },
-  { flags: '-V, --version', description: 'print the version' },
-];
 
 function lineOf({ word, about }: Candidate): string {
   return about === undefined ? `${word}\n` : `${word}\t${about}\n`;
@@ -36,40 +34,43 @@ function sourcesOf(streams: Streams): Sources {
     async units(flags) {
       const { ownConfig } = await import('../own-config.ts');
       const config = await ownConfig(flags, streams);
-      return (await namesIn(config, streams))?.units ?? [];
+      return (await readNames(config, streams, 'units', (view) => view.unitNames)) ?? [];
     },
     async machines(flags) {
-      const { loadConfig } = await import('../../config/load.ts');
+      const [{ loadConfig }, { clusterMachines }] = await Promise.all([
+        import('../../config/load.ts'),
+        import('../../registry/inventory.ts'),
+      ]);
       const { env, cwd, home } = streams;
       const config = await loadConfig({ flags, env, cwd, home });
-      const names = await namesIn(config, streams).catch((error) => {
+      const proposed = config.machines.map(({ machine }) => machine);
+      const names = readNames(config, streams, 'machines', (view) => clusterMachines(view, proposed));
+      const machines = await names.catch((error) => {
         if (!isFleetError(error)) throw error;
       });
-      const proposed = config.machines.map(({ machine }) => machine);
-      return (names?.machines ?? proposed).map(({ name, address }) => ({ word: name, about: address }));
+      return (machines ?? proposed).map(({ name, address }) => ({ word: name, about: address }));
     },
-    async topics() {
-      const { TOPICS, titleOf } = await import('../manual/topics.ts');
-      return [...TOPICS].map(([word, page]) => ({ word, about: titleOf(page) }));
+    topics() {
+      return TOPIC_ROWS.map(([word, about]) => ({ word, about }));
     },
   };
 }
 
-/** The names in the registry; of one that is reached over SSH those that a command has read, undefined without any. */
-async function namesIn(config: Config, streams: Streams): Promise<KnownNames | undefined> {
-  const [{ reachOf, openRegistry }, { namesKept }, { clusterMachines }] = await Promise.all([
+/** Names in the registry; of one that is reached over SSH those that a command has read, undefined without any. */
+async function readNames<K extends keyof KnownNames>(
+  config: Config,
+  streams: Streams,
+  kind: K,
+  namesIn: (view: RegistryView) => KnownNames[K],
+): Promise<KnownNames[K] | undefined> {
+  const [{ reachOf, openRegistry }, { namesKept }] = await Promise.all([
     import('../registry.ts'),
     import('../known-names.ts'),
-    import('../../registry/inventory.ts'),
   ]);
-  if (reachOf(config) === 'over ssh') return namesKept(config, streams);
+  if (reachOf(config) === 'over ssh') return namesKept(config, streams)?.[kind];
   const { registry } = await openRegistry(config, streams);
-  const proposed = config.machines.map(({ machine }) => machine);
   try {
-    return await registry.read((view) => ({
-      units: view.unitNames,
-      machines: clusterMachines(view, proposed),
-    }));
+    return await registry.read(namesIn);
   } finally {
     await registry.close();
   }

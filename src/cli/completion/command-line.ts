@@ -1,5 +1,6 @@
 import type { ConfigFlags } from '../../config/settings.ts';
 import type { Command, CommandOption } from '../command.ts';
+import { HELP_OPTION } from '../program-help.ts';
 
 /** The part of a command line before the word that is being typed. */
 export type TypedLine = {
@@ -56,10 +57,8 @@ export function optionsOf(
   command: Command | undefined,
   globals: readonly CommandOption[],
 ): readonly CommandOption[] {
-  return command === undefined ? globals : [...command.options, HELP];
+  return command === undefined ? globals : [...command.options, HELP_OPTION];
 }
-
-const HELP: CommandOption = { flags: '-h, --help', description: 'show help' };
 
 /** The option that `word` names, as `--output`, `--output=json` or `-o`. */
 export function optionNamed(word: string, options: readonly CommandOption[]): CommandOption | undefined {

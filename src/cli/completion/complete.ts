@@ -17,7 +17,7 @@ export type Sources = {
   /** Machines of fleet.conf, with their addresses. */
   machines(flags: ConfigFlags): Promise<readonly Candidate[]>;
   /** Topics of the manual, with their titles. */
-  topics(): Promise<readonly Candidate[]>;
+  topics(): readonly Candidate[];
 };
 
 export type CompletionRequest = {
@@ -62,7 +62,7 @@ async function candidatesFor(
     const names = commandNames(request);
     if (request.words.at(-2) !== 'help') return literal ? [] : names;
     // A topic may have the name of a command.
-    const topics = await request.sources.topics();
+    const topics = request.sources.topics();
     return [...names, ...topics.filter(({ word }) => !names.some((name) => name.word === word))];
   }
   if (command.subcommands !== undefined) return command.subcommands.map(named);
