@@ -10,8 +10,8 @@ const groups = [
   },
   { name: 'ssh2', test: /node_modules\/ssh2\// },
   { name: 'table', test: /node_modules\/(cli-table3|string-width)\// },
-  { name: 'commands', test: /src\/cli\/(commands|completion)\// },
-  { name: 'program', test: /node_modules\/commander\/|src\/cli\/(program|show-help)/ },
+  { name: 'commands', test: /src\/cli\/(commands\/|completion\/|show-help|manual\/titles)/ },
+  { name: 'program', test: /node_modules\/commander\/|src\/cli\/program\./ },
   {
     name: 'model',
     test: /src\/(base|cluster|machine|unit|registry\/(edit|inventory)|config\/(address|config))/,
@@ -36,7 +36,7 @@ const groups = [
     name: 'install',
     test: /src\/(install\/|cli\/install\/|operations\/(install|remove)-controller|output\/installation)/,
   },
-  { name: 'manual', test: /src\/(.*\/)?manual\/(?!man-pages)/ },
+  { name: 'manual', test: /src\/(.*\/)?manual\/(?!man-pages|titles)/ },
   { name: 'apply', test: /src\/((operations|output)\/sets\/|operations\/adopt)/ },
   { name: 'difference', test: /src\/output\/difference/ },
 ].map((group, index, all) => ({ ...group, priority: all.length - index }));

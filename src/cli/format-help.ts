@@ -1,4 +1,3 @@
-import type { Command as Commander, Help } from 'commander';
 import type { Streams } from './streams.ts';
 
 /** Below this width, in columns, a description stands under its term and not beside it. */
@@ -8,48 +7,55 @@ const DEFAULT_WIDTH = 80;
 /** One example: a command line, and what it does. */
 type Example = readonly [line: string, effect: string];
 
+/** The help of a command; `sections` are its commands by groups, and its options, as terms with their meanings. */
+export type HelpPage = {
+  readonly usage: string;
+  readonly description: string;
+  readonly sections: readonly HelpSection[];
+};
+
+type HelpSection = readonly [heading: string, rows: readonly (readonly [term: string, text: string])[]];
+
 /** How many columns help may use: COLUMNS, else those of the terminal, else 80. */
 export function helpWidth({ env, screen }: Pick<Streams, 'env' | 'screen'>): number {
   const columns = Number(env.COLUMNS);
   return Number.isInteger(columns) && columns > 0 ? columns : (screen?.size().columns ?? DEFAULT_WIDTH);
 }
 
-/** Formats the help of a command: commands by groups first, options last. Replaces `Help.formatHelp`. */
-export function formatHelp(command: Commander, helper: Help): string {
-  const width = helper.helpWidth ?? DEFAULT_WIDTH;
-  const section = (heading: string, rows: readonly (readonly [string, string])[]): readonly string[] => {
-    if (rows.length === 0) return [];
-    const widest = Math.max(...rows.map(([term]) => term.length));
-    const item = ([term, text]: readonly [string, string]): string =>
-      width - widest - 4 < NARROW
-        ? `  ${term}\n${helper.boxWrap(text, width - 6).replaceAll(/^/gm, ' '.repeat(6))}`
-        : helper.formatItem(term, widest, text, helper);
-    return [heading, ...rows.map(item), ''];
-  };
-  const subcommands = helper.visibleCommands(command);
-  const groups = helper.groupItems(
-    [...command.commands],
-    subcommands,
-    (each) => each.helpGroup() || 'Commands:',
-  );
-  return [
-    helper.boxWrap(`Usage: ${helper.commandUsage(command)}`, width),
-    '',
-    helper.boxWrap(helper.commandDescription(command), width),
-    '',
-    ...[...groups].flatMap(([heading, commands]) =>
-      section(
-        heading,
-        commands.map((each) => [each.name(), helper.subcommandDescription(each)]),
-      ),
-    ),
-    ...section(
-      'Options:',
-      helper
-        .visibleOptions(command)
-        .map((option) => [helper.optionTerm(option), helper.optionDescription(option)]),
-    ),
-  ].join('\n');
+/** The text of a help page, within `width` columns. */
+export function formatHelp({ usage, description, sections }: HelpPage, width: number): string {
+  const parts = [wrap(`Usage: ${usage}`, width), wrap(description, width)];
+  const rest = sections.filter(([, rows]) => rows.length > 0).map((each) => formatSection(each, width));
+  return `${[...parts, ...rest].join('\n\n')}\n`;
+}
+
+function formatSection([heading, rows]: HelpSection, width: number): string {
+  const widest = Math.max(...rows.map(([term]) => term.length));
+  const isNarrow = width - widest - 4 < NARROW;
+  const indent = ' '.repeat(isNarrow ? 6 : widest + 4);
+  const items = rows.map(([term, text]) => {
+    const wrapped = wrap(text, width - indent.length).replaceAll('\n', `\n${indent}`);
+    return isNarrow ? `  ${term}\n${indent}${wrapped}` : `  ${term.padEnd(widest)}  ${wrapped}`;
+  });
+  return [heading, ...items].join('\n');
+}
+
+/** The text in lines of at most `width` columns; a longer word is alone on its line. */
+function wrap(text: string, width: number): string {
+  const lines = text.split('\n').flatMap((written) => {
+    const [first = '', ...words] = written.match(/\s*\S+/g) ?? [];
+    const wrapped: string[] = [];
+    let line = first;
+    for (const word of words) {
+      if (line.length + word.length <= width) line += word;
+      else {
+        wrapped.push(line);
+        line = word.trimStart();
+      }
+    }
+    return [...wrapped, line];
+  });
+  return lines.join('\n');
 }
 
 /** Formats examples: each effect beside its command line where all fit in `width` columns, else above it. */

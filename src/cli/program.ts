@@ -1,10 +1,11 @@
-import { Command as Commander, CommanderError, Option } from 'commander';
+import { Command as Commander, CommanderError, type Help, Option } from 'commander';
 import { FleetError } from '../base/errors.ts';
 import { type ConfigFlags, GLOBAL_OPTIONS } from '../config/settings.ts';
 import type { Command } from './command.ts';
-import { GROUPS, isReadOnly } from './commands/all.ts';
+import { COMMANDS, isReadOnly } from './commands/all.ts';
 import { EXIT } from './exit-status.ts';
-import { formatExamples, formatHelp, helpWidth } from './format-help.ts';
+import { formatExamples, formatHelp, type HelpPage, helpWidth } from './format-help.ts';
+import { HELP_COMMAND, HELP_OPTION, PROGRAM, PROGRAM_EXAMPLES, VERSION_OPTION } from './program-help.ts';
 import type { Streams } from './streams.ts';
 import { verbsFor } from './suggestion.ts';
 import { VERSION_LINE } from './version.ts';
@@ -35,11 +36,10 @@ function createProgram(invocation: Invocation): Commander {
   const { streams } = invocation;
   const width = helpWidth(streams);
   const program = new Commander('fleetctl')
-    .description('Treat a set of machines as one init system: systemd units over SSH, no agents.')
-    .version(VERSION_LINE, '-V, --version', 'print the version')
-    .helpOption('-h, --help', 'show help')
+    .version(VERSION_LINE, VERSION_OPTION.flags)
+    .helpOption(HELP_OPTION.flags, HELP_OPTION.description)
     .helpCommand(false)
-    .configureHelp({ formatHelp, minWidthToWrap: 1 })
+    .configureHelp({ formatHelp: (command, helper) => formatHelp(pageOf(command, helper), width) })
     .showSuggestionAfterError()
     .showHelpAfterError('hint: fleetctl --help')
     .configureOutput({
@@ -64,25 +64,30 @@ function createProgram(invocation: Invocation): Commander {
       if (error && command !== program) refuse(command);
       return '';
     })
-    .addHelpText('after', `\n${formatExamples(EXAMPLES, width)}`)
+    .addHelpText('after', `\n${formatExamples(PROGRAM_EXAMPLES, width)}`)
     .on('command:*', ([word = '']: readonly string[]) => refuse(program, word));
-  for (const [heading, commands] of GROUPS)
-    for (const command of commands) addCommand(program, command, invocation).helpGroup(heading);
+  for (const command of COMMANDS) addCommand(program, command, invocation);
   program
-    .command('help [command...]')
-    .summary('Show help for a command or a topic')
+    .command(`${HELP_COMMAND.name} [command...]`)
     .description('Show help for a command or a topic of the manual.')
-    .helpGroup('Other commands:')
     .action((words: readonly string[]) => words.reduce(find, program).help());
   return program;
 }
 
-const EXAMPLES = [
-  ['fleetctl start hello.service', 'start a unit on one of the machines'],
-  ['fleetctl list-units', 'show the state of all units'],
-  ['fleetctl help start', 'show help for a command'],
-  ['fleetctl help', 'show the topics of the manual too'],
-] as const;
+/** The help of a command, as commander knows it. */
+function pageOf(command: Commander, helper: Help): HelpPage {
+  if (command.parent === null) return PROGRAM;
+  const subcommands = helper.visibleCommands(command);
+  const options = helper.visibleOptions(command);
+  return {
+    usage: helper.commandUsage(command),
+    description: helper.commandDescription(command),
+    sections: [
+      ['Commands:', subcommands.map((each) => [each.name(), helper.subcommandDescription(each)])],
+      ['Options:', options.map((each) => [helper.optionTerm(each), helper.optionDescription(each)])],
+    ],
+  };
+}
 
 /** The command of `parent` with that name; ends with an error if there is none. */
 function find(parent: Commander, name: string): Commander {
@@ -107,7 +112,7 @@ function refuse(parent: Commander, word?: string): never {
 }
 
 /** Adds a verb. Only one that the command line names gets its options: commander needs 3 ms for those of all verbs. */
-function addCommand(parent: Commander, command: Command, invocation: Invocation): Commander {
+function addCommand(parent: Commander, command: Command, invocation: Invocation): void {
   // .command() hands exitOverride and configureOutput down; addCommand() would not.
   const verb = parent
     .command(`${command.name} ${command.arguments}`.trim())
@@ -116,7 +121,6 @@ function addCommand(parent: Commander, command: Command, invocation: Invocation)
     .helpCommand(false)
     .passThroughOptions(command.passThrough === true);
   if (invocation.argv.includes(command.name)) equip(verb, command, parent, invocation);
-  return verb;
 }
 
 /** Adds what is needed to run a verb and to show its help. */

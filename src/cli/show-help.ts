@@ -4,7 +4,9 @@ import { nearest } from '../base/text.ts';
 import { visible } from '../base/visible.ts';
 import { COMMANDS, isReadOnly } from './commands/all.ts';
 import { EXIT } from './exit-status.ts';
-import { runProgram } from './program.ts';
+import { helpWidth } from './format-help.ts';
+import { isTopic, TOPIC_ROWS } from './manual/titles.ts';
+import { programHelp } from './program-help.ts';
 import type { Streams } from './streams.ts';
 import { verbsFor } from './suggestion.ts';
 
@@ -12,30 +14,44 @@ const WIDTH = 80;
 /** Longer lines are hard to read. */
 const WIDEST = 100;
 
-/** Commands that are topics as well. For the others the manual is not loaded. */
-export const COMMANDS_AND_TOPICS: readonly string[] = ['controller'];
-
 /** `fleetctl help`, followed by these words. Returns the exit status. */
 export async function help(words: readonly string[], streams: Streams): Promise<number> {
   const [word] = words;
-  const isCommand = COMMANDS.some(({ name }) => name === word);
-  if (isCommand && !COMMANDS_AND_TOPICS.includes(word ?? '')) return runProgram(['help', ...words], streams);
-  const { TOPICS, topicList } = await import('./manual/topics.ts');
   if (word === undefined) {
-    const status = await runProgram(['help'], streams);
-    streams.out(`\n${topicList()}`);
-    return status;
-  }
-  const page = words.length === 1 ? TOPICS.get(word) : undefined;
-  if (page !== undefined) {
-    if (isCommand) await runProgram(['help', word], streams);
-    const width = Math.min(streams.screen?.size().columns ?? WIDTH, WIDEST);
-    const { pageText } = await import('../output/manual/text.ts');
-    await showPaged(`${isCommand ? '\n' : ''}${pageText(page, width)}`, streams);
+    streams.out(`${programHelp(helpWidth(streams))}\n${topicList()}`);
     return EXIT.done;
   }
-  const near = nearest(word, [...TOPICS.keys()]);
-  if (isCommand) return runProgram(['help', ...words], streams);
+  const isCommand = COMMANDS.some(({ name }) => name === word);
+  if (words.length === 1 && isTopic(word)) {
+    if (isCommand) await helpOfCommand(words, streams);
+    const width = Math.min(streams.screen?.size().columns ?? WIDTH, WIDEST);
+    const [{ TOPICS }, { pageText }] = await Promise.all([
+      import('./manual/topics.ts'),
+      import('../output/manual/text.ts'),
+    ]);
+    await showPaged(`${isCommand ? '\n' : ''}${pageText(TOPICS[word], width)}`, streams);
+    return EXIT.done;
+  }
+  return isCommand ? helpOfCommand(words, streams) : refuse(word, streams);
+}
+
+async function helpOfCommand(words: readonly string[], streams: Streams): Promise<number> {
+  const { runProgram } = await import('./program.ts');
+  return runProgram(['help', ...words], streams);
+}
+
+function topicList(): string {
+  const widest = Math.max(...TOPIC_ROWS.map(([name]) => name.length));
+  const lines = TOPIC_ROWS.map(([name, title]) => `  ${name.padEnd(widest)}  ${title}`);
+  return `Topics:\n${lines.join('\n')}\n\nA topic is shown by: fleetctl help TOPIC\n`;
+}
+
+/** Says that a word is neither a command nor a topic. Returns the exit status. */
+function refuse(word: string, streams: Streams): number {
+  const near = nearest(
+    word,
+    TOPIC_ROWS.map(([name]) => name),
+  );
   const meant = [
     ...(near === undefined ? [] : [near]),
     ...verbsFor(

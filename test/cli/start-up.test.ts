@@ -83,9 +83,8 @@ function probe(argv: readonly string[]): Found & { readonly stdout: string } {
   return { ...(JSON.parse(readFileSync(found, 'utf8')) as Found), stdout };
 }
 
-/** The modules for the checksums of compiled forms, and those for addresses. */
-const CACHE = ['stream', 'zlib'];
-const NET = ['net'];
+/** The modules for hashes and addresses. */
+const HASH = ['crypto', 'net', 'stream'];
 /** The endpoint of a fleetd that is not there. */
 const NO_FLEETD = 'unix:///nowhere';
 /** The parts that every command loads. */
@@ -94,25 +93,15 @@ const START = ['start', 'rolldown-runtime'];
 describe('a command loads only what it uses:', () => {
   it.each<[argv: readonly string[], parts: readonly string[], modules: readonly string[]]>([
     [['--version'], [], []],
-    [['help'], ['program', 'commands', 'manual'], CACHE],
-    [['help', 'start'], ['program', 'commands'], CACHE],
-    [['__complete', '--', 'li'], ['commands'], CACHE],
-    [['__complete', '--', 'list-units', '--fields='], ['commands'], CACHE],
-    [
-      ['__complete', '--', 'ssh', '--machine='],
-      ['commands', 'registry', 'model'],
-      ['crypto', ...NET, ...CACHE],
-    ],
-    [
-      ['__complete', '--', 'cat', ''],
-      ['commands', 'registry', 'model'],
-      ['crypto', ...NET, ...CACHE],
-    ],
-    [
-      ['cat', 'db'],
-      ['program', 'commands', 'registry', 'model'],
-      ['crypto', ...NET, ...CACHE],
-    ],
+    [['help'], ['commands'], []],
+    [['help', 'units'], ['commands', 'manual'], []],
+    [['__complete', '--', 'help', 'un'], ['commands'], []],
+    [['help', 'start'], ['commands', 'program'], []],
+    [['__complete', '--', 'li'], ['commands'], []],
+    [['__complete', '--', 'list-units', '--fields='], ['commands'], []],
+    [['__complete', '--', 'ssh', '--machine='], ['commands', 'registry', 'model'], HASH],
+    [['__complete', '--', 'cat', ''], ['commands', 'registry', 'model'], HASH],
+    [['cat', 'db'], ['program', 'commands', 'registry', 'model'], HASH],
   ])('%s', (argv, parts, modules) => {
     expect(probe(argv)).toMatchObject({ parts: [...START, ...parts], modules, slow: [] });
   });
@@ -120,12 +109,12 @@ describe('a command loads only what it uses:', () => {
   it('neither ssh2 nor zod for a list from fleetd', () => {
     const { parts, modules } = probe(['list-units', '--endpoint', NO_FLEETD]);
     expect(parts).toEqual([...START, 'program', 'commands', 'lists', 'model']);
-    expect(modules).toEqual(['http', ...NET, ...CACHE]);
+    expect(modules).toEqual(['http', 'net', 'stream']);
   });
 
   it('no emoji, no Segmenter, no WebAssembly and no HTTP for a list', () => {
     const { slow, modules } = probe(['list-units']);
-    expect({ slow, modules }).toEqual({ slow: [], modules: ['crypto', ...NET, ...CACHE] });
+    expect({ slow, modules }).toEqual({ slow: [], modules: [...HASH, 'zlib'] });
   });
 });
 

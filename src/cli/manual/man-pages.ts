@@ -3,6 +3,7 @@ import type { Command } from '../command.ts';
 import { COMMANDS } from '../commands/all.ts';
 import { createProgram as createFleetd } from '../fleetd/main.ts';
 import { VERSION } from '../version.ts';
+import { TOPIC_ROWS, type Topic } from './titles.ts';
 import { TOPICS } from './topics.ts';
 
 type Page = {
@@ -55,7 +56,7 @@ export function manPages(): ReadonlyMap<string, string> {
 
 const DESCRIPTION = `fleetctl starts systemd units on a set of machines and keeps them there, over SSH. The machines need only
 systemd, /bin/sh and an SSH server. fleet.conf(5) lists the machines, and fleet-units(7) describes unit files and the choice of a
-machine. **fleetctl help TOPIC** shows further topics: ${[...TOPICS.keys()].join(', ')}.`;
+machine. **fleetctl help TOPIC** shows further topics: ${TOPIC_ROWS.map(([name]) => name).join(', ')}.`;
 
 function rendered({ name, section, about, parts }: Page, all: readonly Page[]): string {
   const others = all.filter((page) => page.name !== name).map((page) => `${page.name}(${page.section})`);
@@ -101,18 +102,18 @@ function fleetdOptions(): readonly (readonly [string, string])[] {
 }
 
 /** The text of a topic below its title. */
-function body(topic: string): string {
-  return (TOPICS.get(topic) ?? '').replace(/^# .*\n+/, '');
+function body(topic: Topic): string {
+  return TOPICS[topic].replace(/^# .*\n+/, '');
 }
 
 /** A topic whose title is a section of the page. */
-function chapter(topic: string): string {
-  return (TOPICS.get(topic) ?? '').replace(/^(#+ )/gm, '#$1');
+function chapter(topic: Topic): string {
+  return TOPICS[topic].replace(/^(#+ )/gm, '#$1');
 }
 
 /** One section of a topic, with its heading. Throws where there is none. */
-function section(topic: string, title: string): string {
-  const found = (TOPICS.get(topic) ?? '').split(/^(?=## )/m).find((part) => part.startsWith(`## ${title}\n`));
+function section(topic: Topic, title: string): string {
+  const found = TOPICS[topic].split(/^(?=## )/m).find((part) => part.startsWith(`## ${title}\n`));
   if (found === undefined) throw new Error(`the topic ${topic} has no section ${title}`);
   return found;
 }

@@ -22,24 +22,11 @@ import states from '../../manual/states.md';
 import units from '../../manual/units.md';
 import updates from '../../manual/updates.md';
 import upgrade from '../../manual/upgrade.md';
+import type { Topic } from './titles.ts';
 
-/** The manual: topics with their Markdown, the reference first, then the guides. */
-export const TOPICS: ReadonlyMap<string, string> = new Map(
-  Object.entries({
-    ...{ commands, lists, config, connecting, units, placement, states, failures, controller, fencing },
-    ...{ api, json, security, performance },
-    ...{ install, upgrade, migration, updates, folders, jobs, inventory, operators, laptop, backup },
-  }),
-);
-
-/** The heading of a topic: `# Units` → `Units`. */
-export function titleOf(markdown: string): string {
-  return /^# (.*)/.exec(markdown)?.[1] ?? '';
-}
-
-/** The topics with their titles, for `fleetctl help`. */
-export function topicList(): string {
-  const widest = Math.max(...[...TOPICS.keys()].map((name) => name.length));
-  const lines = [...TOPICS].map(([name, page]) => `  ${name.padEnd(widest)}  ${titleOf(page)}`);
-  return `Topics:\n${lines.join('\n')}\n\nA topic is shown by: fleetctl help TOPIC\n`;
-}
+/** The Markdown of each topic. */
+export const TOPICS: Readonly<Record<Topic, string>> = {
+  ...{ commands, lists, config, connecting, units, placement, states, failures, controller, fencing },
+  ...{ api, json, security, performance },
+  ...{ install, upgrade, migration, updates, folders, jobs, inventory, operators, laptop, backup },
+};
