@@ -50,13 +50,13 @@ export type OpenRegistry = {
   readonly places: () => readonly Machine[];
 };
 
-/** A registry that could not be opened. Every use of it rejects with the error. */
+/** A registry that could not be opened: reads and changes reject with the error. */
 export function unopenedRegistry(error: FleetError): OpenRegistry {
   const reject = (): Promise<never> => Promise.reject(error);
   const registry = withWholeViews({
     read: reject,
     change: reject,
-    waitForChange: reject,
+    waitForChange: async () => false,
     close: async () => undefined,
   });
   return { registry, voters: undefined, places: () => [] };

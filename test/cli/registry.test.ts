@@ -1,6 +1,8 @@
 import { hostname, userInfo } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { authorOf } from '../../src/cli/registry.ts';
+import { FleetError } from '../../src/base/errors.ts';
+import { authorOf, unopenedRegistry } from '../../src/cli/registry.ts';
+import { RegistryView } from '../../src/registry/view.ts';
 import { type Desk, makeDesk, REFUSING } from './desk.ts';
 
 const HELLO = '[Service]\nExecStart=/bin/sleep infinity\n';
@@ -83,5 +85,15 @@ describe('the author of a change', () => {
     } finally {
       process.seteuid?.(0);
     }
+  });
+});
+
+describe('a registry that could not be opened', () => {
+  it('rejects reads with the error, and a wait for a change ends', async () => {
+    const error = new FleetError('registry-unavailable', 'none');
+    const { registry } = unopenedRegistry(error);
+    await expect(registry.load()).rejects.toBe(error);
+    const { signal } = new AbortController();
+    expect(await registry.waitForChange(new RegistryView(0, []), signal)).toBe(false);
   });
 });
