@@ -1,4 +1,5 @@
-import type { ClusterSnapshot, DesiredUnit, MachineView } from './snapshot.ts';
+import { groupsBy } from '../base/group.ts';
+import type { ClusterSnapshot, DesiredUnit, KeptText, MachineView } from './snapshot.ts';
 import type { ObservedUnit } from './unit-state.ts';
 
 /**
@@ -12,7 +13,7 @@ export function keptOn(
 ): DesiredUnit | undefined {
   const has = observed?.record?.digest;
   if (unit?.held === undefined || has === unit.digest) return unit;
-  const texts = keptTexts.filter(({ unit: older }) => older.name === unit.name);
+  const texts = textsOf(unit.name, keptTexts);
   const kept = texts.find(({ unit: older, isBase }) => (has === undefined ? isBase : older.digest === has));
   if (kept === undefined) return unit;
   const { text, hash, digest, placement, triggers, dependencies } = kept.unit;
@@ -21,8 +22,17 @@ export function keptOn(
 
 /** Whether a held unit has no older text that has not failed. */
 export function isFirstText(name: string, { keptTexts = [] }: ClusterSnapshot): boolean {
-  return !keptTexts.some(({ unit, isBase }) => isBase && unit.name === name);
+  return !textsOf(name, keptTexts).some(({ isBase }) => isBase);
 }
+
+/** The older texts of a unit. An index is built once, because all instances of a template are held together. */
+function textsOf(name: string, texts: readonly KeptText[]): readonly KeptText[] {
+  const index = indexes.get(texts) ?? groupsBy(texts, ({ unit }) => unit.name);
+  indexes.set(texts, index);
+  return index.get(name) ?? [];
+}
+
+const indexes = new WeakMap<readonly KeptText[], ReadonlyMap<string, readonly KeptText[]>>();
 
 /** Whether the text that the unit has on the machine is held, and has failed there. */
 export function hasFailedOn(

@@ -1,3 +1,4 @@
+import { groupsBy } from '../base/group.ts';
 import { compareText } from '../base/text.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { UnitChange } from './step.ts';
@@ -36,20 +37,46 @@ export function anchorGroups({ entries, tied }: PiecesRequest): readonly (readon
     machine,
     ...(machines.get(unit) ?? []),
   ];
-  const copies = new Map<string, Entry[]>();
-  for (const anchor of anchors)
-    copies.set(anchor.change.unit, [...(copies.get(anchor.change.unit) ?? []), anchor]);
-  const groups = new Map(anchors.map((anchor) => [anchor, [anchor]]));
+  // The copies of each unit by machine: units with a copy on every machine would be compared in all pairs.
+  const copies = groupsBy(
+    anchors.flatMap((anchor) => machinesOf(anchor).map((machine) => ({ machine, anchor }))),
+    ({ machine, anchor }) => `${machine} ${anchor.change.unit}`,
+  );
+  const groups = new Unions(anchors);
   for (const anchor of anchors) {
-    const here = new Set(machinesOf(anchor));
-    for (const other of [...tied(anchor.change.unit)].flatMap((unit) => copies.get(unit) ?? [])) {
-      const [mine = [], its = []] = [groups.get(anchor), groups.get(other)];
-      if (mine === its || !machinesOf(other).some((machine) => here.has(machine))) continue;
-      mine.push(...its);
-      for (const each of its) groups.set(each, mine);
+    for (const unit of tied(anchor.change.unit)) {
+      for (const machine of machinesOf(anchor))
+        for (const other of copies.get(`${machine} ${unit}`) ?? []) groups.unite(anchor, other.anchor);
     }
   }
-  return [...new Set(groups.values())];
+  return groups.all;
+}
+
+/** Sets of entries. */
+class Unions {
+  readonly #parents: Map<Entry, Entry>;
+
+  constructor(entries: readonly Entry[]) {
+    this.#parents = new Map(entries.map((entry) => [entry, entry]));
+  }
+
+  unite(one: Entry, other: Entry): void {
+    this.#parents.set(this.#rootOf(other), this.#rootOf(one));
+  }
+
+  get all(): readonly (readonly Entry[])[] {
+    return [...groupsBy(this.#parents.keys(), (entry) => this.#rootOf(entry)).values()];
+  }
+
+  #rootOf(entry: Entry): Entry {
+    let root = entry;
+    for (let up = this.#parents.get(root); up !== undefined && up !== root; up = this.#parents.get(root)) {
+      // Halves the path, so that later searches are short.
+      this.#parents.set(root, this.#parents.get(up) ?? up);
+      root = up;
+    }
+    return root;
+  }
 }
 
 export function byUnit(a: Entry, b: Entry): number {

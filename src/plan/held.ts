@@ -3,10 +3,10 @@ import {
   type ClusterSnapshot,
   type DesiredUnit,
   type MachineView,
-  observedOn,
   otherCluster,
 } from '../cluster/snapshot.ts';
-import { isUp, type ObservedUnit, STEADY_MS, upSince } from '../cluster/unit-state.ts';
+import { isUp, STEADY_MS, upSince } from '../cluster/unit-state.ts';
+import { copiesOfUnits, type ObservedCopy } from './copies.ts';
 import { groupsIn } from './rollout.ts';
 import { hasStep, type Obstacle, type Step } from './step.ts';
 
@@ -39,25 +39,34 @@ export function holdObstacle(
  */
 export function provenUnits(snapshot: ClusterSnapshot): readonly string[] {
   const held = snapshot.units.filter((unit) => unit.held?.cause.kind === 'not-up');
-  const groupOf = groupsIn(held);
-  const proven = held.filter((unit) => groupOf(unit).every((each) => isProven(each, snapshot)));
-  return proven.map(({ name }) => name);
-}
-
-function isProven({ name, digest, held }: DesiredUnit, snapshot: ClusterSnapshot): boolean {
-  const { machines, now } = snapshot;
-  // A run from before the failure proves nothing.
-  const isLong = (since: number): boolean => since > (held?.at ?? now) && now - since >= STEADY_MS;
-  const views = machines.filter(
+  if (held.length === 0) return [];
+  const copies = copiesOfUnits(snapshot, new Set(held.map(({ name }) => name)));
+  const views = snapshot.machines.filter(
     (view) => view.observation !== undefined && otherCluster(view, snapshot) === undefined,
   );
-  const copies = views.flatMap((view) => observedOn(view, name) ?? []);
-  const launched = copies.filter(({ record }) => record?.target === 'launched');
-  const isSteady = ({ record, state, ...there }: ObservedUnit): boolean =>
+  const answered = new Set(views.map(({ id }) => id));
+  const groupOf = groupsIn(held);
+  const groups = held.map((unit) => ({ name: unit.name, group: groupOf(unit) }));
+  const isWhole = (group: readonly DesiredUnit[]): boolean =>
+    group.every((unit) => isProven(unit, copies.get(unit.name) ?? [], answered, snapshot.now));
+  const proven = new Set([...new Set(groups.map(({ group }) => group))].filter(isWhole));
+  return groups.filter(({ group }) => proven.has(group)).map(({ name }) => name);
+}
+
+function isProven(
+  { digest, held }: DesiredUnit,
+  copies: readonly ObservedCopy[],
+  answered: ReadonlySet<string | undefined>,
+  now: number,
+): boolean {
+  // A run from before the failure proves nothing.
+  const isLong = (since: number): boolean => since > (held?.at ?? now) && now - since >= STEADY_MS;
+  const launched = copies.filter(({ observed: { record } }) => record?.target === 'launched');
+  const isSteady = ({ observed: { record, state, ...there } }: ObservedCopy): boolean =>
     there.digest === digest && record?.digest === digest && isUp(state) && isLong(upSince(state));
   return (
     launched.length > 0 &&
     launched.every(isSteady) &&
-    held?.machines.every(({ id }) => views.some((view) => view.id === id)) === true
+    held?.machines.every(({ id }) => answered.has(id)) === true
   );
 }

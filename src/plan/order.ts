@@ -1,4 +1,5 @@
 import { globMatcher } from '../base/glob.ts';
+import { groupsBy } from '../base/group.ts';
 import { allTiedTo, upholdTies } from '../cluster/dependencies.ts';
 import type { ClusterSnapshot, DesiredUnit } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine.ts';
@@ -45,10 +46,10 @@ export function orderOf({
   const units = new Map(snapshot.units.map((unit) => [unit.name, unit]));
   const names = new Map(snapshot.machines.map(({ id, machine }) => [id, machine.name]));
   const nameOf = (id: MachineId): string | undefined => names.get(id);
-  const places = new Map([...placements].map(([unit, ids]) => [unit, ids.map(nameOf)]));
+  const places = new Map([...placements].map(([unit, ids]) => [unit, new Set(ids.map(nameOf))]));
   const origin = new Map([...leaving].map(([unit, id]) => [unit, nameOf(id)]));
   const starters = startersIn(snapshot);
-  const isHere = (machine: string, unit: string): boolean => places.get(unit)?.includes(machine) === true;
+  const isHere = (machine: string, unit: string): boolean => places.get(unit)?.has(machine) === true;
   // The starters of a unit that must not run twice leave together with it, if they leave its machine too.
   const early = new Set(
     copiesOf(plans)
@@ -75,7 +76,7 @@ export function orderOf({
   };
   const entries = copiesOf(plans).flatMap(([machine, change]): readonly Entry[] => {
     const stage = stageOf(machine, change);
-    const isMove = stage === 'after' && places.get(change.unit)?.length !== 0;
+    const isMove = stage === 'after' && places.get(change.unit)?.size !== 0;
     const check: Entry = { machine, change: checkOf(change), stage: 'check' };
     return [...(isMove ? [check] : []), { machine, change, stage }];
   });
@@ -145,14 +146,14 @@ function withStarters(unit: string, starters: Starters, known = new Set<string>(
 }
 
 function startersIn({ units, olderTexts = [] }: ClusterSnapshot): Starters {
-  const upholders = [...upholdTies([...units, ...olderTexts])].map(
-    ([unit, ties]) => [unit, ties.map((tie) => tie.unit)] as const,
+  const upholders = [...upholdTies([...units, ...olderTexts])].flatMap(([unit, ties]) =>
+    ties.map((tie) => [unit, tie.unit] as const),
   );
-  const starters = new Map<string, readonly string[]>(upholders);
-  for (const { name, triggers } of units) {
-    if (triggers !== undefined) starters.set(triggers, [...(starters.get(triggers) ?? []), name]);
-  }
-  return starters;
+  const triggers = units.flatMap((unit) =>
+    unit.triggers === undefined ? [] : [[unit.triggers, unit.name] as const],
+  );
+  const starters = groupsBy([...upholders, ...triggers], ([unit]) => unit);
+  return new Map([...starters].map(([unit, pairs]) => [unit, pairs.map(([, starter]) => starter)]));
 }
 
 /** Unit → its starters, the units that stop with it, and those that it replaces, which leave before it comes. */
@@ -186,11 +187,10 @@ function isAlone(unit: DesiredUnit | undefined): boolean {
 }
 
 function byMachine(entries: readonly Entry[], starters: Starters): readonly MachinePlan[] {
-  const machines = [...new Set(entries.map(({ machine }) => machine))];
-  return machines.map((name) => ({
-    machine: name,
+  return [...groupsBy(entries, ({ machine }) => machine)].map(([machine, own]) => ({
+    machine,
     changes: startersFirst(
-      entries.filter(({ machine }) => machine === name).map(({ change }) => change),
+      own.map(({ change }) => change),
       starters,
     ),
   }));

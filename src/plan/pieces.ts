@@ -1,3 +1,4 @@
+import { groupsBy } from '../base/group.ts';
 import { anchorGroups, byUnit, type Entry, isAnchor, type PiecesRequest } from './groups.ts';
 import { copyKey, type Rollout } from './rollout.ts';
 import { hasStep, type UnitChange } from './step.ts';
@@ -135,7 +136,8 @@ function armedApart(
       const machines = group.map(({ machine }) => machine);
       const index = Math.max(...machines.map((machine) => busy.get(machine) ?? 0));
       for (const machine of machines) busy.set(machine, index + 1);
-      later[index] = [...(later[index] ?? []), ...group];
+      later[index] ??= [];
+      later[index]?.push(...group);
     }
     return rest.length > 0 ? [rest, ...later] : later;
   });
@@ -156,9 +158,9 @@ function withOthers(
 ): readonly (readonly Entry[])[] {
   const pieceOf = new Map(main.flatMap((piece, index) => piece.map(({ change }) => [change.unit, index])));
   const isMain = isAnchor(entries);
-  const others = entries.filter((entry) => !isMain(entry));
-  return main.map((piece, index) => [
-    ...piece,
-    ...others.filter(({ change }) => pieceOf.get(change.unit) === index),
-  ]);
+  const others = groupsBy(
+    entries.filter((entry) => !isMain(entry)),
+    ({ change }) => pieceOf.get(change.unit),
+  );
+  return main.map((piece, index) => [...piece, ...(others.get(index) ?? [])]);
 }

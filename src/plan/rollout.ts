@@ -1,15 +1,11 @@
+import { groupsBy } from '../base/group.ts';
 import type { Copy, DownCopy } from '../cluster/failure.ts';
-import {
-  type ClusterSnapshot,
-  type DesiredUnit,
-  type MachineView,
-  observedOn,
-  otherCluster,
-} from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, type DesiredUnit, type MachineView, observedOn } from '../cluster/snapshot.ts';
 import { isUnknown, isUp } from '../cluster/unit-state.ts';
 import { type CopyLimit, copiesWithin, type FailurePolicy } from '../unit/copy-limit.ts';
 import { differOnlyInFolderOptions } from '../unit/folder-options.ts';
-import { isTemplate, parseUnitName, templateOf } from '../unit/unit-name.ts';
+import { isTemplateName, parseUnitName, templateOf } from '../unit/unit-name.ts';
+import { copiesOfUnits } from './copies.ts';
 import { hasStep, type MachinePlan, type UnitChange } from './step.ts';
 
 /** The values that a command gives for one pass, in place of those of the units. */
@@ -59,25 +55,45 @@ export function copyKey(
 export function rolloutsOf(plans: readonly MachinePlan[], context: RolloutContext): readonly Rollout[] {
   const started = new Set(plans.flatMap(({ changes }) => changes.filter(isStart).map(({ unit }) => unit)));
   if (started.size === 0) return [];
-  const { units } = context.snapshot;
-  const keys = new Set(units.flatMap((unit) => (started.has(unit.name) ? (groupOf(unit) ?? []) : [])));
-  const groups = new Map<string, DesiredUnit[]>();
-  for (const unit of units) {
-    const key = groupOf(unit);
-    if (key !== undefined && keys.has(key)) groups.set(key, [...(groups.get(key) ?? []), unit]);
-  }
+  const groups = [...groupsBy(context.snapshot.units, groupOf)].flatMap(([key, group]) =>
+    key !== undefined && group.some(({ name }) => started.has(name)) ? [group] : [],
+  );
   const startedOn = new Set(
     plans.flatMap(({ machine, changes }) => changes.filter(isStart).map(({ unit }) => `${machine} ${unit}`)),
   );
-  return [...groups.values()].flatMap((group) => rolloutOf(group, startedOn, context) ?? []);
+  const machinesOf = machinesFor(new Set(groups.flat().map(({ name }) => name)), context);
+  const statesOf = (unit: DesiredUnit): readonly CopyState[] =>
+    copiesOf(unit, machinesOf(unit), startedOn, context);
+  return groups.flatMap((group) => rolloutOf(group, statesOf, context) ?? []);
+}
+
+/**
+ * Finds, for one of the units `names`, the machines that have a copy or shall have one, in the order of the snapshot: those of its
+ * placement, and those that have launched it.
+ */
+function machinesFor(
+  names: ReadonlySet<string>,
+  { snapshot, placements }: RolloutContext,
+): (unit: DesiredUnit) => readonly MachineView[] {
+  const { machines } = snapshot;
+  const indexes = new Map(machines.map((view, index) => [view, index]));
+  const byId = groupsBy<MachineView, string | undefined>(machines, ({ id }) => id);
+  const copies = copiesOfUnits(snapshot, names);
+  return (unit) => {
+    const launched = (copies.get(unit.name) ?? []).filter(
+      ({ observed: { record } }) => record?.target === 'launched',
+    );
+    const meant = idsOf(unit, placements).flatMap((id) => byId.get(id) ?? []);
+    const found = new Set([...meant, ...launched.map(({ view }) => view)]);
+    return [...found].sort((a, b) => (indexes.get(a) ?? 0) - (indexes.get(b) ?? 0));
+  };
 }
 
 /** The instances of a template with the same text are one group. */
 function groupOf(unit: DesiredUnit): string | undefined {
-  const name = parseUnitName(unit.name);
-  if (unit.target !== 'launched' || isTemplate(name)) return undefined;
-  const template = unit.fromTemplate === false ? undefined : templateOf(name);
-  return template === undefined ? unit.name : `${template.text} ${unit.digest}`;
+  if (unit.target !== 'launched' || isTemplateName(unit.name)) return undefined;
+  const template = templateIn(unit);
+  return template === undefined ? unit.name : `${template} ${unit.digest}`;
 }
 
 /**
@@ -85,16 +101,15 @@ function groupOf(unit: DesiredUnit): string | undefined {
  * instance, because most snapshots ask for none.
  */
 export function groupsIn(units: Iterable<DesiredUnit>): (unit: DesiredUnit) => readonly DesiredUnit[] {
-  let byTemplate: ReadonlyMap<string, readonly DesiredUnit[]> | undefined;
+  let byTemplate: ReadonlyMap<string | undefined, readonly DesiredUnit[]> | undefined;
   const groups = new Map<string, readonly DesiredUnit[]>();
   return (unit) => {
     const key = groupOf(unit);
     if (key === undefined || key === unit.name) return [unit];
     const known = groups.get(key);
     if (known !== undefined) return known;
-    byTemplate ??= instancesIn(units);
-    const instances = byTemplate.get(templateOf(parseUnitName(unit.name))?.text ?? '') ?? [];
-    const group = instances.filter(
+    byTemplate ??= groupsBy(units, templateIn);
+    const group = (byTemplate.get(templateIn(unit)) ?? []).filter(
       (other) => groupOf(other) === key || differOnlyInFolderOptions(unit.text, other.text),
     );
     groups.set(key, group);
@@ -102,25 +117,22 @@ export function groupsIn(units: Iterable<DesiredUnit>): (unit: DesiredUnit) => r
   };
 }
 
-/** The instances of each template that have its text. */
-function instancesIn(units: Iterable<DesiredUnit>): ReadonlyMap<string, readonly DesiredUnit[]> {
-  const byTemplate = new Map<string, DesiredUnit[]>();
-  for (const unit of units) {
-    const template = templateOf(parseUnitName(unit.name))?.text;
-    if (template === undefined || unit.fromTemplate === false) continue;
-    const instances = byTemplate.get(template) ?? [];
-    byTemplate.set(template, instances);
-    instances.push(unit);
-  }
-  return byTemplate;
+/** The template whose text an instance has. */
+function templateIn({ name, fromTemplate }: DesiredUnit): string | undefined {
+  const isInstance = fromTemplate !== false && name.includes('@');
+  return isInstance ? templateOf(parseUnitName(name))?.text : undefined;
+}
+
+function idsOf({ name, machine }: DesiredUnit, placements: RolloutContext['placements']): readonly string[] {
+  return placements.get(name) ?? (machine === undefined ? [] : [machine]);
 }
 
 function rolloutOf(
   units: readonly DesiredUnit[],
-  startedOn: ReadonlySet<string>,
+  statesOf: (unit: DesiredUnit) => readonly CopyState[],
   context: RolloutContext,
 ): Rollout | undefined {
-  const copies = units.flatMap((unit) => copiesOf(unit, startedOn, context));
+  const copies = units.flatMap(statesOf);
   const [unit] = units;
   // A held text goes nowhere: copies with an older one keep that.
   if (unit === undefined || unit.held !== undefined || !copies.some(({ isOld }) => isOld)) return undefined;
@@ -146,27 +158,20 @@ type CopyState = {
 
 function copiesOf(
   unit: DesiredUnit,
+  machines: readonly MachineView[],
   startedOn: ReadonlySet<string>,
-  { snapshot, placements, unseen }: RolloutContext,
+  { placements, unseen }: RolloutContext,
 ): readonly CopyState[] {
   const { name, placement } = unit;
-  const ids = placements.get(name) ?? (unit.machine === undefined ? [] : [unit.machine]);
-  const isMeant = (view: MachineView): boolean => {
-    if (view.id !== undefined && ids.includes(view.id)) return true;
-    return (
-      observedOn(view, name)?.record?.target === 'launched' && otherCluster(view, snapshot) === undefined
-    );
-  };
-  const states = snapshot.machines.filter(isMeant).map((view) => stateOn(view, unit, startedOn));
+  const states = machines.map((view) => stateOn(view, unit, startedOn));
   if (placement.global) {
-    const silent = (unseen?.get(name) ?? []).filter((machine) =>
-      states.every(({ copy }) => copy.machine !== machine),
-    );
+    const known = new Set(states.map(({ copy }) => copy.machine));
+    const silent = (unseen?.get(name) ?? []).filter((machine) => !known.has(machine));
     return [...states, ...silent.map((machine) => lostCopy(unit, machine))];
   }
   const [first] = states;
   // A new instance that fits on no machine is no copy yet.
-  if (first === undefined) return ids.length === 0 ? [] : [lostCopy(unit, '')];
+  if (first === undefined) return idsOf(unit, placements).length === 0 ? [] : [lostCopy(unit, '')];
   const some = (is: (state: CopyState) => boolean): boolean => states.some(is);
   return [
     {
@@ -210,6 +215,7 @@ export function withGates(plans: readonly MachinePlan[], context: RolloutContext
   const rollouts = rolloutsOf(plans, context);
   if (rollouts.length === 0) return plans;
   const units = new Map(context.snapshot.units.map((unit) => [unit.name, unit]));
+  const rolloutOf = new Map(rollouts.flatMap((each) => [...each.units].map((unit) => [unit, each] as const)));
   const isGated = ({ limit, down, up }: Rollout, change: UnitChange, machine: string): boolean => {
     const unit = units.get(change.unit);
     if (unit === undefined || !hasStep(change, 'stop') || !isStart(change)) return false;
@@ -218,7 +224,7 @@ export function withGates(plans: readonly MachinePlan[], context: RolloutContext
   const going = new Set(
     plans.flatMap(({ machine, changes }) =>
       changes.filter(isStart).flatMap((change) => {
-        const rollout = rollouts.find((each) => each.units.has(change.unit));
+        const rollout = rolloutOf.get(change.unit);
         return rollout === undefined || isGated(rollout, change, machine) ? [] : [rollout];
       }),
     ),
@@ -227,7 +233,7 @@ export function withGates(plans: readonly MachinePlan[], context: RolloutContext
     ({ machine, changes }): MachinePlan => ({
       machine,
       changes: changes.map((change) => {
-        const rollout = rollouts.find((each) => each.units.has(change.unit));
+        const rollout = rolloutOf.get(change.unit);
         if (rollout === undefined) return change;
         const isSurplus = change.obstacle === undefined && hasStep(change, 'remove');
         if (!isGated(rollout, change, machine) && !(isSurplus && !going.has(rollout))) return change;
@@ -239,23 +245,27 @@ export function withGates(plans: readonly MachinePlan[], context: RolloutContext
   const watched = rollouts
     .flatMap(({ updated }) => updated)
     .filter(({ unit }) => context.placements.has(unit));
-  return watched.reduce<readonly MachinePlan[]>(
-    (all, copy) => withWatch(all, copy, units.get(copy.unit)?.token ?? 0),
-    gated,
-  );
+  return withWatches(gated, watched, units);
 }
 
-function withWatch(plans: readonly MachinePlan[], copy: Copy, token: number): readonly MachinePlan[] {
-  const plan = plans.find(({ machine }) => machine === copy.machine) ?? {
-    machine: copy.machine,
-    changes: [],
-  };
-  const present = plan.changes.find(({ unit }) => unit === copy.unit);
-  if (present?.obstacle !== undefined || hasStep(present ?? { steps: [] }, 'watch', 'restart')) return plans;
-  const change: UnitChange = {
-    ...(present ?? { unit: copy.unit, token, obstacle: undefined }),
-    steps: [...(present?.steps ?? []), { kind: 'watch' }],
-  };
-  const changes = [...plan.changes.filter((each) => each !== present), change];
-  return [...plans.filter((each) => each !== plan), { machine: plan.machine, changes }];
+function withWatches(
+  plans: readonly MachinePlan[],
+  watched: readonly Copy[],
+  units: ReadonlyMap<string, DesiredUnit>,
+): readonly MachinePlan[] {
+  if (watched.length === 0) return plans;
+  const byMachine = new Map(
+    plans.map(({ machine, changes }) => [machine, new Map(changes.map((change) => [change.unit, change]))]),
+  );
+  for (const { unit, machine } of watched) {
+    const changes = byMachine.get(machine) ?? new Map<string, UnitChange>();
+    const token = units.get(unit)?.token ?? 0;
+    const present = changes.get(unit) ?? { unit, token, steps: [], obstacle: undefined };
+    if (present.obstacle !== undefined || hasStep(present, 'watch', 'restart')) continue;
+    byMachine.delete(machine);
+    byMachine.set(machine, changes);
+    changes.delete(unit);
+    changes.set(unit, { ...present, steps: [...present.steps, { kind: 'watch' }] });
+  }
+  return [...byMachine].map(([machine, changes]) => ({ machine, changes: [...changes.values()] }));
 }

@@ -1,6 +1,7 @@
+import { groupsBy } from '../base/group.ts';
 import { compareText } from '../base/text.ts';
 import { allTiedTo, conflictTies, needTies, stopTies, type Tie, type Ties } from '../cluster/dependencies.ts';
-import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, type DesiredUnit, type MachineView, observedOn } from '../cluster/snapshot.ts';
 import { isDownByOthers, isRunning, isUp, type ObservedUnit } from '../cluster/unit-state.ts';
 import { hasStep, type MachinePlan, type Step, type UnitChange, type Wave } from './step.ts';
 import { fenceObstacle, startStep } from './steps.ts';
@@ -31,76 +32,79 @@ export function tiesBetween({ units, olderTexts = [] }: ClusterSnapshot): UnitTi
  * and a unit is not started if its start would stop a running one.
  */
 export function withTies(changes: readonly UnitChange[], context: MachineContext): readonly UnitChange[] {
-  return withoutExcluded(withRevived(withReleasedSockets(changes, context), context), context);
+  const byName: Changes = new Map(changes.map((change) => [change.unit, change]));
+  releaseSockets(byName, context);
+  revive(byName, context);
+  return withoutExcluded(byName, context);
 }
 
+/** Unit → its change on one machine. */
+type Changes = Map<string, UnitChange>;
+
 /** systemd does not start a socket while its service runs, so a socket is restarted together with its service. */
-function withReleasedSockets(changes: readonly UnitChange[], context: MachineContext): readonly UnitChange[] {
-  return changes.reduce((all, change) => {
+function releaseSockets(changes: Changes, context: MachineContext): void {
+  for (const change of [...changes.values()]) {
     const service = context.desired.get(change.unit)?.triggers;
     const observed = service === undefined ? undefined : observedHere(service, context);
-    if (!change.unit.endsWith('.socket') || !isRestart(change) || observed === undefined) return all;
-    return isRunning(observed.state) ? withSteps(all, observed, ['stop', 'start'], context) : all;
-  }, changes);
+    if (!change.unit.endsWith('.socket') || !isRestart(change) || observed === undefined) continue;
+    if (isRunning(observed.state)) addSteps(changes, observed, ['stop', 'start'], context);
+  }
 }
 
 /**
  * A launched unit that stops with another one is started again, and so is one that is down because another one was, and that one is
  * started. A running unit that is only loaded is started again if the other one is restarted, as `systemctl restart` does.
  */
-function withRevived(changes: readonly UnitChange[], context: MachineContext): readonly UnitChange[] {
-  const stopped = changes.filter((change) => hasStep(change, 'stop'));
-  const started = namesOf(changes.filter((change) => hasStep(change, 'start')));
-  if (stopped.length + started.length === 0) return changes;
+function revive(changes: Changes, context: MachineContext): void {
+  const all = [...changes.values()];
+  const stopped = all.filter((change) => hasStep(change, 'stop'));
+  const started = namesOf(all.filter((change) => hasStep(change, 'start')));
+  if (stopped.length + started.length === 0) return;
   const down = allTiedTo(namesOf(stopped), context.ties.stops);
   const back = allTiedTo(started, context.ties.stops);
   const restarted = allTiedTo(namesOf(stopped.filter(isRestart)), context.ties.stops);
-  return [...new Set([...down, ...back])].sort(compareText).reduce((all, name) => {
+  for (const name of [...new Set([...down, ...back])].sort(compareText)) {
     const observed = observedHere(name, context);
     const unit = context.desired.get(name);
-    if (observed === undefined || unit === undefined || !context.isWanted(unit)) return all;
+    if (observed === undefined || unit === undefined || !context.isWanted(unit)) continue;
     const isRevived =
       unit.target === 'launched'
         ? (down.has(name) && (isUp(observed.state) || isRunning(observed.state))) ||
           (back.has(name) && unit.held === undefined && isDownByOthers(observed.state))
         : unit.target === 'loaded' && restarted.has(name) && isRunning(observed.state);
-    return isRevived ? withSteps(all, observed, ['start'], context) : all;
-  }, changes);
+    if (isRevived) addSteps(changes, observed, ['start'], context);
+  }
 }
 
-/** The changes with these steps added for a unit, after its present steps and without duplicates. */
-function withSteps(
-  changes: readonly UnitChange[],
+/** Adds these steps for a unit, after its present steps and without duplicates. */
+function addSteps(
+  changes: Changes,
   observed: ObservedUnit,
   kinds: readonly ('stop' | 'start')[],
   { desired, machine, snapshot }: MachineContext,
-): readonly UnitChange[] {
+): void {
   const { name } = observed;
   const wanted = desired.get(name);
   const token = wanted?.token ?? snapshot.revision;
-  const present = changes.find(({ unit }) => unit === name);
-  if (present?.obstacle !== undefined || (observed.record?.token ?? 0) > token) return changes;
+  const present = changes.get(name);
+  if (present?.obstacle !== undefined || (observed.record?.token ?? 0) > token) return;
   const { steps: given } = present ?? { steps: [] };
-  if (hasStep({ steps: given }, 'start', 'remove')) return changes;
+  if (hasStep({ steps: given }, 'start', 'remove')) return;
   const before: readonly Step[] =
     kinds.includes('stop') && !hasStep({ steps: given }, 'stop') ? [{ kind: 'stop' }] : [];
   const kept = given.filter(({ kind }) => kind !== 'watch' && kind !== 'restart');
   const steps = [...before, ...kept, startStep(wanted, machine)];
   const obstacle = fenceObstacle(wanted, steps, machine, snapshot);
-  const change: UnitChange = { unit: name, token, steps: obstacle === undefined ? steps : [], obstacle };
-  return present === undefined
-    ? [...changes, change]
-    : changes.map((each) => (each === present ? change : each));
+  changes.set(name, { unit: name, token, steps: obstacle === undefined ? steps : [], obstacle });
 }
 
 /**
  * A unit is not started while a unit runs that conflicts with it, or with a unit that its start would start. Of two such
  * units that are to be started, only the first one by name is.
  */
-function withoutExcluded(changes: readonly UnitChange[], context: MachineContext): readonly UnitChange[] {
+function withoutExcluded(changes: Changes, context: MachineContext): readonly UnitChange[] {
   const { conflicts, needs } = context.ties;
-  const byName = new Map(changes.map((change) => [change.unit, change]));
-  const changeOf = (name: string): Pick<UnitChange, 'steps'> => byName.get(name) ?? { steps: [] };
+  const changeOf = (name: string): Pick<UnitChange, 'steps'> => changes.get(name) ?? { steps: [] };
   const rivalOf = (name: string): Tie | undefined =>
     conflicts.get(name)?.find(({ unit }) => {
       const other = changeOf(unit);
@@ -112,7 +116,7 @@ function withoutExcluded(changes: readonly UnitChange[], context: MachineContext
     const observed = observedHere(name, context);
     return observed !== undefined && !isRunning(observed.state) && !hasStep(changeOf(name), 'remove');
   };
-  return changes.map((change): UnitChange => {
+  return [...changes.values()].map((change): UnitChange => {
     if (!hasStep(change, 'start', 'restart')) return change;
     const started = [...allTiedTo([change.unit], needs)].filter(isStarted);
     const ties = [change.unit, ...started].flatMap((name) => rivalOf(name) ?? []);
@@ -123,7 +127,8 @@ function withoutExcluded(changes: readonly UnitChange[], context: MachineContext
 
 /** A unit that fleet wrote to the machine. */
 function observedHere(name: string, { machine }: MachineContext): ObservedUnit | undefined {
-  return machine.observation?.units.find((unit) => unit.name === name && unit.record !== undefined);
+  const observed = observedOn(machine, name);
+  return observed?.record === undefined ? undefined : observed;
 }
 
 function isRestart(change: UnitChange): boolean {
@@ -156,13 +161,13 @@ export function withLateRevivals(waves: readonly Wave[], snapshot: ClusterSnapsh
     ),
   );
   if (entries.every(({ from, to }) => from === to)) return waves;
+  const byWave = groupsBy(entries, ({ to }) => to);
   return waves
     .map((wave, index): Wave => {
-      const there = entries.filter(({ to }) => to === index);
-      const plans = [...new Set(there.map(({ machine }) => machine))].map((name): MachinePlan => {
-        const own = there.filter(({ machine }) => machine === name);
-        return { machine: name, changes: own.map(({ change }) => change) };
-      });
+      const there = byWave.get(index) ?? [];
+      const plans = [...groupsBy(there, ({ machine }) => machine)].map(
+        ([machine, own]): MachinePlan => ({ machine, changes: own.map(({ change }) => change) }),
+      );
       return { ...wave, plans };
     })
     .filter(({ plans }) => plans.length > 0);
