@@ -16,9 +16,13 @@ export class GlobIndex {
     this.#globs.set(prefix, same.add(glob));
   }
 
+  get isEmpty(): boolean {
+    return this.#globs.size === 0;
+  }
+
   /** The globs whose literal prefix is a prefix of `name`: all that match it are among them. */
   *candidatesFor(name: string): Generator<string> {
-    for (let length = 0; this.#globs.size > 0 && length <= name.length; length++)
+    for (let length = 0; !this.isEmpty && length <= name.length; length++)
       yield* this.#globs.get(name.slice(0, length)) ?? [];
   }
 }
@@ -52,11 +56,6 @@ export class ConflictIndex {
   remove(unit: DesiredUnit): void {
     removeFrom(this.units, unit);
     for (const glob of unit.placement.conflicts) removeFrom(this.#declarers.get(glob) ?? [], unit);
-  }
-
-  /** Whether no unit here has had a glob. */
-  get isWithoutGlobs(): boolean {
-    return this.#declarers.size === 0;
   }
 
   /** Units that conflict with `unit`, by their globs or by its globs; for each glob the first one that `applies`. */

@@ -29,6 +29,8 @@ type Check = (candidate: Candidate) => Reason | undefined;
 type Constraint = {
   /** A stable name, for people and scripts. */
   readonly rule: string;
+  /** Whether the rule can exclude a machine for the unit: otherwise it is not checked on every machine. */
+  readonly concerns: (context: Context) => boolean;
   readonly check: Check;
   /** The rule also applies, on the machine of the triggers, to a unit that is placed with its triggers. */
   readonly isJoint: boolean;
@@ -42,6 +44,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
   // A machine that never answered has no id yet: the rule `Silence` excludes it.
   {
     rule: 'MachineID',
+    concerns: ({ unit }) => unit.placement.machineId !== undefined,
     isJoint: true,
     check: ({ unit, machine: { id } }) => {
       const wanted = unit.placement.machineId;
@@ -53,12 +56,14 @@ export const CONSTRAINTS: readonly Constraint[] = [
   // MachineMetadata=: every key, any of its values.
   {
     rule: 'MachineMetadata',
+    concerns: ({ unit }) => Object.keys(unit.placement.metadata).length > 0,
     isJoint: true,
     check: ({ unit, machine: { machine } }) => metadataViolation(unit, machine.metadata),
   },
   // MachineOf=: the machine of every named unit.
   {
     rule: 'MachineOf',
+    concerns: ({ unit }) => unit.placement.machineOf.length > 0,
     isJoint: true,
     check: ({ unit, machine, workload }) => {
       for (const peer of unit.placement.machineOf) {
@@ -73,6 +78,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
   // Replaces=: the named unit leaves the machine to the one that replaces it.
   {
     rule: 'Replaces',
+    concerns: ({ unit, workload: { units } }) => units.replacersOf(unit.name).length > 0,
     isJoint: false,
     check: ({ unit, machine: { id }, workload }) => {
       const replacer = workload.units
@@ -82,18 +88,44 @@ export const CONSTRAINTS: readonly Constraint[] = [
     },
   },
   // A timer, socket, path or automount must be on the machine of the unit that it starts: systemd rejects it elsewhere.
-  { rule: 'Triggers', isJoint: false, check: triggerViolation },
+  {
+    rule: 'Triggers',
+    concerns: ({ unit }) => unit.triggers !== undefined,
+    isJoint: false,
+    check: triggerViolation,
+  },
   // A unit with triggers that is not launched itself is placed on the machine of its triggers.
-  { rule: 'TriggeredBy', isJoint: false, check: triggeredViolation },
+  {
+    rule: 'TriggeredBy',
+    concerns: isPlacedWithTriggers,
+    isJoint: false,
+    check: triggeredViolation,
+  },
   // Conflicts=, of either unit, with a standard unit on the machine.
-  { rule: 'Conflicts', isJoint: true, check: standardConflict },
+  {
+    rule: 'Conflicts',
+    concerns: mayConflict,
+    isJoint: true,
+    check: standardConflict,
+  },
   // Conflicts=, with a global unit that would run on the machine.
-  { rule: 'GlobalConflicts', isJoint: true, check: globalConflict },
+  {
+    rule: 'GlobalConflicts',
+    concerns: (context) => context.workload.units.globals.length > 0 && mayConflict(context),
+    isJoint: true,
+    check: globalConflict,
+  },
   // Conflicts= of [Unit], between two launched units: systemd would stop one to start the other.
-  { rule: 'UnitConflicts', isJoint: false, check: unitConflict },
+  {
+    rule: 'UnitConflicts',
+    concerns: ({ unit, workload: { units } }) => units.conflicts.has(unit.name),
+    isJoint: false,
+    check: unitConflict,
+  },
   // A cordoned machine accepts no new units. A drained one keeps only units that cannot run elsewhere.
   {
     rule: 'Cordon',
+    concerns: ({ snapshot: { cordons, drained } }) => cordons.size > 0 || drained !== undefined,
     isJoint: false,
     check: ({ unit, machine, snapshot: { cordons, drained } }) => {
       const { name } = machine.machine;
@@ -107,9 +139,10 @@ export const CONSTRAINTS: readonly Constraint[] = [
   // A unit of that name that fleet did not write is neither changed nor shadowed.
   {
     rule: 'ForeignUnit',
+    concerns: ({ unit, workload }) => workload.isForeign(unit.name),
     isJoint: true,
-    check: ({ unit, machine }) => {
-      const there = observedOn(machine, unit.name);
+    check: ({ unit, machine, workload }) => {
+      const there = workload.isForeign(unit.name) ? observedOn(machine, unit.name) : undefined;
       return there !== undefined && isForeign(there)
         ? { code: 'foreign-unit', path: there.state.fragment }
         : undefined;
@@ -118,6 +151,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
   // A machine that belongs to another cluster gets no unit of this one.
   {
     rule: 'OtherCluster',
+    concerns: () => true,
     isJoint: false,
     check: ({ machine, snapshot }) => {
       const cluster = otherCluster(machine, snapshot);
@@ -127,6 +161,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
   // Nothing can be changed on an unreachable machine.
   {
     rule: 'Silence',
+    concerns: () => true,
     isJoint: false,
     check: ({ machine: { unreachable }, snapshot: { now } }) =>
       unreachable === undefined
@@ -142,6 +177,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
   // Fenced=: only under a lease, and only when no other machine may run the unit.
   {
     rule: 'Fenced',
+    concerns: ({ unit }) => unit.placement.fence !== undefined,
     isJoint: false,
     check: ({ unit, machine, snapshot }) => fenceViolation(unit, machine, snapshot),
   },
@@ -157,8 +193,18 @@ export function violations(candidate: Candidate): readonly Reason[] {
   return reasons;
 }
 
-export function firstViolation(candidate: Candidate): Reason | undefined {
-  for (const { check } of CONSTRAINTS) {
+/** The rules that can exclude a machine for the unit. Those of a held unit depend on the text that a machine has. */
+export function rulesFor(context: Context): readonly Constraint[] {
+  return context.unit.held === undefined
+    ? CONSTRAINTS.filter(({ concerns }) => concerns(context))
+    : CONSTRAINTS;
+}
+
+export function firstViolation(
+  candidate: Candidate,
+  rules: readonly Constraint[] = CONSTRAINTS,
+): Reason | undefined {
+  for (const { check } of rules) {
     const reason = check(candidate);
     if (reason !== undefined) return reason;
   }
@@ -195,11 +241,15 @@ function triggerViolation(candidate: Candidate): Reason | undefined {
   return undefined;
 }
 
+function isPlacedWithTriggers({ unit, workload }: Context): boolean {
+  return isTemplateName(unit.name) || workload.units.goesWithTriggers(unit);
+}
+
 /** A template is placed only with its triggers. If it has none left, it stays on its machine. */
 function triggeredViolation(candidate: Candidate): Reason | undefined {
   const { unit, machine, workload } = candidate;
+  if (!isPlacedWithTriggers(candidate)) return undefined;
   const isPattern = isTemplateName(unit.name);
-  if (!isPattern && !workload.units.goesWithTriggers(unit)) return undefined;
   const triggers = workload.units.triggersOf(unit.name);
   if (triggers.length === 0) {
     return observedOn(machine, unit.name)?.record === undefined ? { code: 'not-triggered' } : undefined;
@@ -224,18 +274,24 @@ function triggeredViolation(candidate: Candidate): Reason | undefined {
 
 /** Of two units that are on one machine already, the running one stays; otherwise the first one by name. */
 function unitConflict({ unit, machine, workload }: Candidate): Reason | undefined {
-  if (unit.target !== 'launched' || machine.id === undefined) return undefined;
+  const ties = workload.units.conflicts.get(unit.name);
+  if (ties === undefined || unit.target !== 'launched' || machine.id === undefined) return undefined;
   const runs = (name: string): boolean => {
     const there = observedOn(machine, name);
     return there?.record !== undefined && isRunning(there.state);
   };
   const isHere = workload.machineOf(unit.name) === machine.id;
-  const tie = workload.units.conflicts.get(unit.name)?.find(({ unit: other }) => {
+  const tie = ties.find(({ unit: other }) => {
     if (workload.machineOf(other) !== machine.id) return false;
     if (!isHere) return true;
     return runs(unit.name) === runs(other) ? other < unit.name : runs(other);
   });
   return tie === undefined ? undefined : { code: 'unit-conflict', tie };
+}
+
+/** Whether the unit has globs of Conflicts=, or one of another unit matches its name. */
+function mayConflict({ unit, workload: { units } }: Context): boolean {
+  return unit.placement.conflicts.length > 0 || units.isExcluded(unit.name);
 }
 
 function standardConflict({ unit, machine, workload }: Candidate): Reason | undefined {

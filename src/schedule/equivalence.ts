@@ -1,6 +1,6 @@
 import { compareText } from '../base/text.ts';
 import type { Rejection } from '../cluster/reason.ts';
-import { type ClusterSnapshot, type DesiredUnit, foreignOn, type MachineView } from '../cluster/snapshot.ts';
+import type { DesiredUnit, MachineView } from '../cluster/snapshot.ts';
 import type { Placement } from '../unit/placement.ts';
 import type { Workload } from './workload.ts';
 
@@ -54,11 +54,8 @@ const UNSET = fieldsOf('unset');
 export class EquivalenceClasses {
   readonly #workload: Workload;
   readonly #classes = new Map<string, Class>();
-  readonly #snapshot: ClusterSnapshot;
-  #foreign: ReadonlySet<string> | undefined;
 
-  constructor(snapshot: ClusterSnapshot, workload: Workload) {
-    this.#snapshot = snapshot;
+  constructor(workload: Workload) {
     this.#workload = workload;
   }
 
@@ -70,17 +67,8 @@ export class EquivalenceClasses {
       this.#workload.units.triggersOf(name).length === 0 &&
       this.#workload.units.replacersOf(name).length === 0 &&
       !this.#workload.units.conflicts.has(name) &&
-      !this.#isSpecial(name)
-    );
-  }
-
-  /** Whether a machine has a foreign unit of that name, or a glob of Conflicts= matches it: rules that depend on the name. */
-  #isSpecial(name: string): boolean {
-    const { units } = this.#workload;
-    this.#foreign ??= new Set(this.#snapshot.machines.flatMap(foreignOn));
-    return (
-      this.#foreign.has(name) ||
-      [...units.globs.candidatesFor(name)].some((glob) => units.matches(glob, name))
+      !this.#workload.units.isExcluded(name) &&
+      !this.#workload.isForeign(name)
     );
   }
 
@@ -92,7 +80,8 @@ export class EquivalenceClasses {
     // #least corrects counts that have increased, but not those that have decreased.
     if (found === undefined || found.removals !== removals) {
       const { feasible, rejected } = determine();
-      const heap = feasible.map((machine) => this.#load(machine)).sort(compareLoads);
+      const heap = feasible.map((machine) => this.#load(machine));
+      for (let at = (heap.length >> 1) - 1; at >= 0; at--) siftDown(heap, at);
       found = { heap, rejected, removals };
       this.#classes.set(key, found);
     }
@@ -104,7 +93,7 @@ export class EquivalenceClasses {
       const { count } = this.#load(top.machine);
       if (count === top.count) return top.machine;
       top.count = count;
-      siftDown(heap);
+      siftDown(heap, 0);
     }
     return undefined;
   }
@@ -122,9 +111,9 @@ function compareLoads(a: Load, b: Load): number {
   return a.count - b.count || compareText(a.machine.id ?? '', b.machine.id ?? '');
 }
 
-/** Restores the order of a heap whose top has changed. */
-function siftDown(heap: Load[]): void {
-  for (let at = 0; ; ) {
+/** Restores the order of a heap below the element at `index`, which has changed. */
+function siftDown(heap: Load[], index: number): void {
+  for (let at = index; ; ) {
     const [parent, left, right] = [heap[at], heap[2 * at + 1], heap[2 * at + 2]];
     if (parent === undefined || left === undefined) return;
     const isRight = right !== undefined && compareLoads(right, left) < 0;

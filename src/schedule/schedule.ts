@@ -12,7 +12,7 @@ import {
 import { hasAnswered } from '../cluster/unreachable.ts';
 import type { MachineId } from '../machine/machine.ts';
 import { isTemplateName } from '../unit/unit-name.ts';
-import { type Candidate, type Context, firstViolation, violations } from './constraints.ts';
+import { type Candidate, type Context, firstViolation, rulesFor, violations } from './constraints.ts';
 import type { Decision, Stay } from './decision.ts';
 import { type Choice, EquivalenceClasses, type Feasibility } from './equivalence.ts';
 import type { UnitIndex } from './unit-index.ts';
@@ -24,18 +24,18 @@ import { Workload } from './workload.ts';
  */
 export function schedule(snapshot: ClusterSnapshot, scope?: ReadonlySet<string>): readonly Decision[] {
   const workload = new Workload(snapshot);
-  const classes = new EquivalenceClasses(snapshot, workload);
+  const classes = new EquivalenceClasses(workload);
   const units = unitsIn(scope, workload.units);
-  const decisions = new Map<string, Decision>();
+  const decisions: Decision[] = [];
   // Assigned units come first: those that move make room for new ones.
   const assigned = units.filter(({ machine }) => machine !== undefined);
   const ordered = [...assigned, ...units.filter(({ machine }) => machine === undefined)];
   for (const unit of peersFirst(ordered, scope, workload.units)) {
     const decision = decide({ unit, workload, snapshot }, classes);
     if (decision.kind === 'place' || decision.kind === 'move') workload.assign(unit.name, decision.machine);
-    decisions.set(unit.name, decision);
+    decisions.push(decision);
   }
-  return units.flatMap((unit) => decisions.get(unit.name) ?? []);
+  return decisions.sort((a, b) => compareText(a.unit, b.unit));
 }
 
 /** The units in `scope`, or all, sorted by name. */
@@ -120,7 +120,8 @@ function steadyOf(snapshot: ClusterSnapshot): ClusterSnapshot {
 function reasonToLeave(context: Context, from: MachineId): Reason | undefined {
   const machine = context.workload.view(from);
   if (machine === undefined) return { code: 'machine-removed', machine: from };
-  const reasons = violations(asKept({ ...context, machine })).filter(mustLeave);
+  const { unit, workload, snapshot } = context;
+  const reasons = violations(asKept({ unit, workload, snapshot, machine })).filter(mustLeave);
   return reasons.find(({ code }) => code === 'machine-silent') ?? reasons[0];
 }
 
@@ -177,10 +178,12 @@ function feasibleMachines({
 }: Context & { readonly moves?: true }): Feasibility {
   const feasible: MachineView[] = [];
   const rejected: Rejection[] = [];
+  const rules = rulesFor({ unit, workload, snapshot });
   for (const machine of snapshot.machines) {
     const candidate = { unit, workload, snapshot, machine };
     const isOther = machine.id !== unit.machine;
-    const reason = (moves && isOther ? holdOf(candidate) : undefined) ?? firstViolation(asKept(candidate));
+    const reason =
+      (moves && isOther ? holdOf(candidate) : undefined) ?? firstViolation(asKept(candidate), rules);
     if (reason === undefined) feasible.push(machine);
     else rejected.push({ machine: machine.machine.name, reason });
   }
@@ -228,6 +231,9 @@ function peersFirst(
     }
     ordered.push(unit);
   };
-  for (const unit of units) visit(unit);
+  for (const unit of units) {
+    if (index.isRelated(unit.name)) visit(unit);
+    else ordered.push(unit);
+  }
   return ordered;
 }

@@ -14,10 +14,11 @@ export class UnitIndex {
   readonly globals: readonly DesiredUnit[];
   /** The conflicts between launched units by `Conflicts=` of `[Unit]`. */
   readonly conflicts: Ties;
-  /** The globs of all units. */
-  readonly globs: GlobIndex;
+  /** The globs of Conflicts= of all units. */
+  readonly #globs: GlobIndex;
   readonly #triggers = new Map<string, DesiredUnit[]>();
   readonly #replacers = new Map<string, DesiredUnit[]>();
+  readonly #related: ReadonlySet<string>;
   readonly #unitsOn = new Map<MachineId, ConflictIndex>();
   readonly #matchers = new Map<string, (text: string) => boolean>();
 
@@ -29,9 +30,10 @@ export class UnitIndex {
       if (unit.triggers !== undefined) push(this.#triggers, unit.triggers, unit);
       for (const old of unit.placement.replaces) push(this.#replacers, old, unit);
     }
+    this.#related = new Set(this.sorted.flatMap(relatedBy));
     this.globals = wanted.filter((unit) => this.isGlobal(unit));
     this.conflicts = conflictTies(wanted.filter(({ target }) => target === 'launched'));
-    this.globs = new GlobIndex(units.flatMap(({ placement }) => placement.conflicts));
+    this.#globs = new GlobIndex(units.flatMap(({ placement }) => placement.conflicts));
     for (const unit of wanted) {
       const machine = this.machineOf(unit.name);
       if (machine !== undefined) this.#add(unit, machine);
@@ -65,6 +67,11 @@ export class UnitIndex {
     return this.#replacers.get(unit) ?? [];
   }
 
+  /** Whether the unit names another one in MachineOf= or Replaces= or triggers it, or is such a unit. */
+  isRelated(name: string): boolean {
+    return this.#related.has(name);
+  }
+
   /** Whether a unit is placed with its triggers. A launched unit is not. */
   goesWithTriggers({ name, target }: DesiredUnit): boolean {
     return target === 'loaded' && this.triggersOf(name).length > 0;
@@ -89,6 +96,16 @@ export class UnitIndex {
   /** Whether `unit` has `other` in MachineOf=. */
   follows(unit: string, other: string): boolean {
     return this.unit(unit)?.placement.machineOf.includes(other) ?? false;
+  }
+
+  /** Whether a glob of a unit's Conflicts= matches a name. */
+  isExcluded(name: string): boolean {
+    return this.hasGlobs && [...this.#globs.candidatesFor(name)].some((glob) => this.matches(glob, name));
+  }
+
+  /** Whether any unit has globs of Conflicts=. */
+  get hasGlobs(): boolean {
+    return !this.#globs.isEmpty;
   }
 
   /** Whether a glob of Conflicts= matches a name; every glob is parsed once. */
@@ -117,6 +134,13 @@ export function indexOfUnits(units: readonly DesiredUnit[]): UnitIndex {
   const index = new UnitIndex(units);
   indexes.set(units, index);
   return index;
+}
+
+/** A unit with the units that it names in MachineOf= and Replaces= or triggers; none without such units. */
+function relatedBy({ name, placement, triggers }: DesiredUnit): readonly string[] {
+  const { machineOf, replaces } = placement;
+  if (triggers === undefined && machineOf.length + replaces.length === 0) return [];
+  return [name, ...machineOf, ...replaces, ...(triggers === undefined ? [] : [triggers])];
 }
 
 function push<T>(lists: Map<string, T[]>, key: string, item: T): void {

@@ -1,5 +1,5 @@
 import { compareText } from '../base/text.ts';
-import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, type DesiredUnit, foreignOn, type MachineView } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine.ts';
 import { ConflictIndex } from './conflict-index.ts';
 import { indexOfUnits, type UnitIndex } from './unit-index.ts';
@@ -17,9 +17,12 @@ export class Workload {
   readonly #machineOf = new Map<string, MachineId>();
   readonly #unitsOn = new Map<MachineId, ConflictIndex>();
   readonly #views: ReadonlyMap<MachineId | undefined, MachineView>;
+  readonly #machines: readonly MachineView[];
+  #foreign: ReadonlySet<string> | undefined;
 
   constructor({ units, machines }: Pick<ClusterSnapshot, 'units' | 'machines'>) {
     this.units = indexOfUnits(units);
+    this.#machines = machines;
     this.#views = new Map(machines.toReversed().map((view) => [view.id, view]));
   }
 
@@ -38,9 +41,9 @@ export class Workload {
 
   /** The first standard unit on a machine, by name, that `unit` conflicts with. */
   conflictOn(machine: MachineId, unit: DesiredUnit): DesiredUnit | undefined {
+    if (!this.units.hasGlobs && unit.placement.conflicts.length === 0) return undefined;
     const there = this.#unitsThere(machine);
-    if (there === undefined || (there.isWithoutGlobs && unit.placement.conflicts.length === 0))
-      return undefined;
+    if (there === undefined) return undefined;
     const { units } = this;
     const applies = (other: DesiredUnit): boolean =>
       other.name !== unit.name && !units.areCompanions(unit, other);
@@ -102,6 +105,12 @@ export class Workload {
     const own = this.#unitsOn.get(machine) ?? new ConflictIndex(this.units.unitsOn(machine));
     this.#unitsOn.set(machine, own);
     return own;
+  }
+
+  /** Whether a machine has a unit of that name that fleet did not write. */
+  isForeign(name: string): boolean {
+    this.#foreign ??= new Set(this.#machines.flatMap(foreignOn));
+    return this.#foreign.has(name);
   }
 
   /** The machine with that id. */

@@ -77,3 +77,22 @@ describe('the work for a schedule', () => {
     expect(large).toBeLessThan(MOST_GROWTH * small);
   });
 });
+
+describe('the work for one new unit', () => {
+  it('checks on each machine only the rules that can exclude it there', () => {
+    const clusters = [50, 50 * FACTOR].map((machines) => clusterOf(10 * machines, { machines }));
+    const readsPerMachine = clusters.map((snapshot) => {
+      let reads = 0;
+      const unit = desiredUnit('z.service');
+      const counted = Object.defineProperty({ ...unit }, 'placement', {
+        get() {
+          reads++;
+          return unit.placement;
+        },
+      });
+      schedule({ ...snapshot, units: [...snapshot.units, counted] }, new Set([unit.name]));
+      return reads;
+    });
+    expect(readsPerMachine[1]).toBe(readsPerMachine[0]);
+  });
+});

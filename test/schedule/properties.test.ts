@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { compareText } from '../../src/base/text.ts';
 import type { ClusterSnapshot, MachineView } from '../../src/cluster/snapshot.ts';
+import { CONSTRAINTS } from '../../src/schedule/constraints.ts';
 import { type Decision, machinesOf } from '../../src/schedule/decision.ts';
 import { schedule } from '../../src/schedule/schedule.ts';
+import { Workload } from '../../src/schedule/workload.ts';
 import { seeded, seeds } from '../support/random.ts';
 import { randomCluster, shuffled } from '../support/random-cluster.ts';
 import { afterDecisions, faults, worldAfter, worldBefore } from './naive.ts';
@@ -105,6 +107,18 @@ describe('over random clusters', () => {
           const codes = found.map((code) => RIVALS[code] ?? code);
           expect([unit.name, name, ...codes]).toContain(reason.code);
         }
+      }
+    });
+  });
+
+  it('a rule that does not concern a unit excludes no machine', () => {
+    always((snapshot) => {
+      const workload = new Workload(snapshot);
+      for (const unit of snapshot.units) {
+        const context = { unit, workload, snapshot };
+        for (const { rule, check } of CONSTRAINTS.filter((each) => !each.concerns(context)))
+          for (const machine of snapshot.machines)
+            expect([unit.name, rule, check({ ...context, machine })]).toEqual([unit.name, rule, undefined]);
       }
     });
   });
