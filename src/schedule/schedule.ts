@@ -226,8 +226,10 @@ function peersFirst(
     const started = unit.triggers === undefined ? undefined : inScope(unit.triggers);
     const isLeader = started !== undefined && !index.goesWithTriggers(started);
     if (isLeader && !started.placement.machineOf.includes(unit.name)) visit(started);
+    // After its triggers, except for those that name this one in MachineOf=.
     if (index.goesWithTriggers(unit)) {
-      for (const trigger of index.triggersOf(unit.name)) visit(inScope(trigger.name));
+      for (const trigger of index.triggersOf(unit.name))
+        if (!trigger.placement.machineOf.includes(unit.name)) visit(inScope(trigger.name));
     }
     ordered.push(unit);
   };

@@ -153,6 +153,12 @@ describe('units that go together', () => {
     const builder = busy.unit(name).unit(A, `MachineOf=${name}`);
     expect(placesOf(builder)).toMatchObject({ [A]: 'm2', [name]: 'm2' });
   });
+
+  it.each(['a.timer', 'a.socket', 'a.path'])('puts %s beside a loaded service that it asks for', (name) => {
+    const busy = THREE.unit('x.service', '', { machine: 'm1' });
+    const builder = busy.unit(name, `MachineOf=${A}`).unit(A, '', { target: 'loaded' });
+    expect(placesOf(builder)).toMatchObject({ [A]: 'm2', [name]: 'm2' });
+  });
 });
 
 describe('global units', () => {
