@@ -1,9 +1,9 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FleetError } from '../base/errors.ts';
-import { EtcdClient, type Message, toBase64 } from '../store/etcd/client.ts';
+import { EtcdClient } from '../store/etcd/client.ts';
+import { type Message, never, revisionOf, toBase64 } from '../store/etcd/messages.ts';
 import type { EtcdOptions } from '../store/etcd/options.ts';
-import { revisionOf } from '../store/etcd/read-records.ts';
 import { keysOf } from '../store/etcd/records.ts';
 import { refused } from '../store/etcd/trouble.ts';
 import { attempt } from '../store/system-error.ts';
@@ -50,9 +50,7 @@ export function etcdLeaderLock(options: EtcdOptions, ttlMs: number): LeaderLock 
     },
     async probe() {
       await holder();
-      // etcd checks the permissions for all operations of a transaction, and this condition never holds.
-      const compare = [{ key: toBase64(key), target: 'CREATE', result: 'LESS', create_revision: '0' }];
-      await client.call('kv/txn', { ...putLock(key, '0'), compare });
+      await client.call('kv/txn', { ...putLock(key, '0'), compare: [never(key)] });
     },
     async renew() {
       const { result } = await client.call('lease/keepalive', { ID: lease });

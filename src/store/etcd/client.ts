@@ -3,11 +3,9 @@ import type { FleetError } from '../../base/errors.ts';
 import { hostAndPort } from '../../base/text.ts';
 import { attempt } from '../system-error.ts';
 import { type HttpAnswer, NoAnswer, openHttp, type Post } from './http.ts';
+import { type Message, toBase64 } from './messages.ts';
 import { type Endpoint, type EtcdOptions, readSecrets } from './options.ts';
 import { type Refusal, readRefusal, refused, type Silence, unreachable, wantsNewToken } from './trouble.ts';
-
-/** A message of the v3 API as the JSON gateway writes it: bytes in base64, 64-bit numbers as text, no zeros. */
-export type Message = { readonly [field: string]: unknown };
 
 export type CallOptions = {
   readonly signal?: AbortSignal;
@@ -45,9 +43,7 @@ export class EtcdClient {
 
   /** The answer, or a FleetError `registry-unavailable`. `path` is below `/v3/`. */
   async call(path: string, message: Message, options: CallOptions = {}): Promise<Message> {
-    const result = await this.ask(path, message, options);
-    if (result.kind === 'answer') return result.message;
-    throw result.kind === 'refused' ? refused(result.refusal) : result.error;
+    return answerOf(await this.ask(path, message, options));
   }
 
   /** The same for a caller that handles refusals and missing answers. */
@@ -148,23 +144,14 @@ export class EtcdClient {
   async #authenticate(name: string, signal: AbortSignal | undefined): Promise<string> {
     const body = JSON.stringify({ name, password: this.#password });
     const post = { path: '/v3/auth/authenticate', body, token: undefined, silence: SILENCE, signal };
-    const result = await this.#anyEndpoint(post, false);
-    if (result.kind === 'answer') return `${result.message.token}`;
-    throw result.kind === 'refused' ? refused(result.refusal) : result.error;
+    return `${answerOf(await this.#anyEndpoint(post, false)).token}`;
   }
 }
 
-/** The text as the gateway takes bytes. */
-export function toBase64(text: string | Uint8Array): string {
-  return (typeof text === 'string' ? Buffer.from(text) : Buffer.from(text)).toString('base64');
-}
-
-/** The first key after all that start with `prefix`: no byte of UTF-8 is the highest. */
-export function endOf(prefix: string): Uint8Array {
-  const end = Buffer.from(prefix);
-  const last = end.length - 1;
-  end[last] = (end[last] ?? 0) + 1;
-  return end;
+/** The answer. Throws a FleetError for a refusal, and for no answer. */
+export function answerOf(result: CallResult): Message {
+  if (result.kind === 'answer') return result.message;
+  throw result.kind === 'refused' ? refused(result.refusal) : result.error;
 }
 
 /** Every answer of etcd has a header; without this, an answer of `{}` would be an empty registry. */

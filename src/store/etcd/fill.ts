@@ -1,6 +1,6 @@
 import { FleetError } from '../../base/errors.ts';
-import { type EtcdClient, type Message, toBase64 } from './client.ts';
-import { revisionOf } from './read-records.ts';
+import { answerOf, type EtcdClient } from './client.ts';
+import { type Message, revisionOf, unchanged } from './messages.ts';
 import { encodeRecord, type Keys, type Pieces } from './records.ts';
 import {
   batches,
@@ -13,8 +13,8 @@ import {
   putPieces,
   remove,
   type WriteResult,
+  written,
 } from './transaction.ts';
-import { refused } from './trouble.ts';
 
 /**
  * Writes the first commit of a registry that takes more than one request, such as the copy of a large registry. The
@@ -29,15 +29,13 @@ export async function fill(
 ): Promise<WriteResult> {
   const isNew = unchanged(keys.head, '0');
   const left = [put(keys.filling, name), remove(...keys.records), remove(...keys.allPieces)];
-  const begun = await client.ask(
+  const begun = await client.call(
     'kv/txn',
     { compare: [isNew, unchanged(keys.filling, before.filling)], success: nest(left) },
     { once: true },
   );
-  if (begun.kind === 'refused') throw refused(begun.refusal);
-  if (begun.kind === 'unreachable') throw begun.error;
-  if (begun.message.succeeded !== true) return { kind: 'late' };
-  const compare = [isNew, unchanged(keys.filling, `${revisionOf(begun.message)}`)];
+  if (begun.succeeded !== true) return { kind: 'late' };
+  const compare = [isNew, unchanged(keys.filling, `${revisionOf(begun)}`)];
 
   const pieces = new Map<string, Pieces>();
   const operations = changes.flatMap((change): readonly Operation[] => {
@@ -55,23 +53,10 @@ export async function fill(
   }
   const success = nest([head, remove(keys.filling)]);
   const result = await client.ask('kv/txn', { compare, success }, { once: true });
-  if (result.kind === 'refused') throw refused(result.refusal);
   if (result.kind === 'unreachable') return { kind: 'unanswered', error: result.error };
-  if (result.message.succeeded !== true) throw overtaken();
-  const etcdRevision = revisionOf(result.message);
-  const headRevision = `${etcdRevision}`;
-  return {
-    kind: 'written',
-    state: {
-      snapshot: after,
-      prefixes: [''],
-      headRevision,
-      filling: '0',
-      etcdRevision,
-      commits: [name],
-      pieces,
-    },
-  };
+  const answer = answerOf(result);
+  if (answer.succeeded !== true) throw overtaken();
+  return written(after, answer, { prefixes: [''], commits: [name], pieces });
 }
 
 /** Less than a request may hold: with thousands of keys, etcd on a slow disk would not answer in time. */
@@ -81,9 +66,7 @@ const BATCH_BYTES = 65_536;
 async function patiently(client: EtcdClient, transaction: Message): Promise<Message> {
   for (let attempt = 1; ; attempt++) {
     const result = await client.ask('kv/txn', transaction);
-    if (result.kind === 'answer') return result.message;
-    if (result.kind === 'refused') throw refused(result.refusal);
-    if (attempt === 5) throw result.error;
+    if (result.kind !== 'unreachable' || attempt === 5) return answerOf(result);
   }
 }
 
@@ -100,8 +83,4 @@ function overtaken(): FleetError {
   return new FleetError('registry-conflict', 'Cannot fill the etcd registry: another process is filling it', {
     hint: 'Check its units before you try again: fleetctl list-unit-files',
   });
-}
-
-function unchanged(key: string, revision: string): Message {
-  return { key: toBase64(key), target: 'MOD', result: 'EQUAL', mod_revision: revision };
 }

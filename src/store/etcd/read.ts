@@ -1,38 +1,51 @@
-import { type Snapshot, withoutCovered } from '../snapshot.ts';
+import { findRecord, type Snapshot, withoutCovered } from '../snapshot.ts';
 import type { StoreRecord } from '../store.ts';
-import { type EtcdClient, type Message, toBase64 } from './client.ts';
-import { type Found, PAGE, range, rangeOf, rangesOf, readRecords, revisionOf } from './read-records.ts';
+import { answerOf, type EtcdClient } from './client.ts';
+import {
+  type KeyValue,
+  type Message,
+  type Range,
+  range,
+  rangeOf,
+  rangesOf,
+  readKeys,
+  revisionOf,
+  unchanged,
+} from './messages.ts';
 import {
   corrupt,
   decodeHead,
+  decodeRecord,
   type Keys,
-  type KeyValue,
   NO_STATE,
-  type Range,
-  readKeys,
+  type Pieces,
   type State,
   sortRecords,
 } from './records.ts';
+import { isCompacted } from './trouble.ts';
+
+/** What is read, and from where. */
+type Reading = {
+  readonly client: EtcdClient;
+  readonly keys: Keys;
+  /** What a store has read before. */
+  readonly known: State;
+  readonly signal: AbortSignal | undefined;
+};
 
 /**
  * The current state, with all records below `prefixes` and those that `known` has; `known`, with a later revision of etcd, if
  * it has them and has not changed.
  */
-export async function readState(
-  client: EtcdClient,
-  keys: Keys,
-  known: State,
-  prefixes: readonly string[],
-  signal?: AbortSignal,
-): Promise<State> {
-  const options = signal === undefined ? {} : { signal };
+export async function readState(reading: Reading, prefixes: readonly string[]): Promise<State> {
+  const { client, keys, known } = reading;
   const parts = partsOf(known, prefixes);
   const missing = parts.filter((part) => !known.prefixes.includes(part));
   for (;;) {
-    const answer = await client.call('kv/txn', question(keys, known, parts, missing), options);
+    const answer = await client.call('kv/txn', question(reading, parts, missing), optionsOf(reading));
     const etcdRevision = revisionOf(answer);
     const read = (first: readonly Message[], below: readonly string[]) =>
-      readRecords(client, keys, first, below, known, etcdRevision, options);
+      readRecords(reading, first, below, etcdRevision);
     if (answer.succeeded === true) {
       if (missing.length === 0) return { ...known, etcdRevision };
       const found = await read(rangesOf(answer), missing);
@@ -78,15 +91,14 @@ function merged(keys: Keys, { snapshot, pieces }: State, found: Found): Pick<Sta
 }
 
 /** If the head is known, only what is missing is asked for. */
-function question(keys: Keys, known: State, parts: readonly string[], missing: readonly string[]): Message {
+function question({ keys, known }: Reading, parts: readonly string[], missing: readonly string[]): Message {
   // Nothing is known yet: a revision that never exists makes etcd return everything.
   const head = known === NO_STATE ? '-1' : known.headRevision;
-  const compare = [{ key: toBase64(keys.head), target: 'MOD', result: 'EQUAL', mod_revision: head }];
   const page = (range: Range, limit: number): Message => ({ request_range: { ...rangeOf(...range), limit } });
   const below = (part: string): Message => page(keys.below(part), PAGE);
   const ahead = page(keys.records, known === NO_STATE && !parts.includes('') ? SMALL : 1);
   return {
-    compare,
+    compare: [unchanged(keys.head, head)],
     success: missing.map(below),
     failure: [range(keys.head), range(keys.filling), ahead, ...parts.map(below)],
   };
@@ -117,4 +129,92 @@ function snapshotOf(keys: Keys, revision: number, records: readonly StoreRecord[
   if (late !== undefined)
     throw corrupt(keys.record(late.key), `it is of revision ${late.revision}, beyond ${revision}`);
   return { revision, records: sortRecords(records) };
+}
+
+function optionsOf({ signal }: Reading): { readonly signal?: AbortSignal } {
+  return signal === undefined ? {} : { signal };
+}
+
+/** Records of one range: etcd has to answer all of a request within 2 s. */
+const PAGE = 2_000;
+
+/** Records, and the pieces of their values, by key. */
+type Found = {
+  readonly records: readonly StoreRecord[];
+  readonly pieces: ReadonlyMap<string, Pieces>;
+};
+
+/** The records below prefixes, from the first answers on, at the same revision. */
+async function readRecords(
+  reading: Reading,
+  first: readonly Message[],
+  below: readonly string[],
+  etcdRevision: bigint,
+): Promise<Found | 'compacted'> {
+  const { client, keys } = reading;
+  const stored: KeyValue[] = [];
+  for (const [index, prefix] of below.entries()) {
+    let page = first[index] ?? {};
+    stored.push(...readKeys(page));
+    while (page.more === true) {
+      const next = rangeOf(`${stored.at(-1)?.key}\0`, keys.below(prefix)[1], etcdRevision);
+      const result = await client.ask('kv/range', { ...next, limit: PAGE }, optionsOf(reading));
+      if (result.kind === 'refused' && isCompacted(result.refusal)) return 'compacted';
+      page = answerOf(result);
+      stored.push(...readKeys(page));
+    }
+  }
+  const texts = await readPieces(reading, stored, etcdRevision);
+  return texts === 'compacted' ? texts : decodeRecords(keys, stored, texts);
+}
+
+/** The values that are in pieces, by the name of the pieces; known values are not read again. */
+async function readPieces(
+  reading: Reading,
+  stored: readonly KeyValue[],
+  etcdRevision: bigint,
+): Promise<ReadonlyMap<string, string> | 'compacted'> {
+  const { client, keys, known } = reading;
+  const texts = new Map<string, string>();
+  for (const [key, { id }] of known.pieces) {
+    const record = findRecord(known.snapshot, key);
+    if (record !== undefined) texts.set(id, record.value);
+  }
+  const missing = stored.flatMap(({ key, value: text }) => {
+    const { value } = decodeRecord(key, text);
+    return typeof value === 'string' || texts.has(value.id) ? [] : [{ key, pieces: value }];
+  });
+  for (let start = 0; start < missing.length; start += AT_ONCE) {
+    const some = missing.slice(start, start + AT_ONCE);
+    const success = some.map(({ pieces }) => range(...keys.pieces(pieces.id), etcdRevision));
+    const result = await client.ask('kv/txn', { success }, optionsOf(reading));
+    if (result.kind === 'refused' && isCompacted(result.refusal)) return 'compacted';
+    const ranges = rangesOf(answerOf(result));
+    for (const [index, { key, pieces }] of some.entries()) {
+      texts.set(pieces.id, joinPieces(key, pieces, ranges[index] ?? {}));
+    }
+  }
+  return texts;
+}
+
+/** Values of one request: etcd accepts 128 operations in a transaction. */
+const AT_ONCE = 64;
+
+function joinPieces(key: string, { count }: Pieces, answer: Message): string {
+  const { kvs = [] } = answer as { kvs?: { value?: string }[] };
+  if (kvs.length !== count) throw corrupt(key, `${kvs.length} of ${count} pieces of its value are there`);
+  // Joined as bytes: a piece may end within a character.
+  return Buffer.concat(kvs.map(({ value = '' }) => Buffer.from(value, 'base64'))).toString('utf8');
+}
+
+function decodeRecords(keys: Keys, stored: readonly KeyValue[], texts: ReadonlyMap<string, string>): Found {
+  const pieces = new Map<string, Pieces>();
+  const records = stored.map(({ key: storedKey, value: text }) => {
+    const { revision, value } = decodeRecord(storedKey, text);
+    const key = storedKey.slice(keys.records[0].length);
+    if (typeof value === 'string') return { key, value, revision };
+    pieces.set(key, value);
+    return { key, value: texts.get(value.id) ?? '', revision };
+  });
+  return { records, pieces };
 }

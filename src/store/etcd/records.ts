@@ -2,7 +2,7 @@ import { FleetError } from '../../base/errors.ts';
 import { parseObject } from '../../base/json.ts';
 import { EMPTY_SNAPSHOT, isRevision, type Snapshot } from '../snapshot.ts';
 import type { StoreRecord } from '../store.ts';
-import { endOf, type Message } from './client.ts';
+import { type Range, rangeBelow } from './messages.ts';
 
 /**
  * The registry in etcd, below the prefix of the cluster:
@@ -104,26 +104,6 @@ export function corrupt(key: string, what: string): FleetError {
   });
 }
 
-/** A key of etcd with its value, as text. */
-export type KeyValue = { readonly key: string; readonly value: string; readonly modRevision: string };
-
-/** The keys that one range of an answer holds. */
-export function readKeys(range: Message): readonly KeyValue[] {
-  const { kvs = [] } = range as { kvs?: { key: string; value?: string; mod_revision: string }[] };
-  return kvs.map(({ key, value = '', mod_revision }) => ({
-    key: fromBase64(key),
-    value: fromBase64(value),
-    modRevision: mod_revision,
-  }));
-}
-
-function fromBase64(text: string): string {
-  return Buffer.from(text, 'base64').toString('utf8');
-}
-
-/** The first key, and the one after the last. */
-export type Range = readonly [string, Uint8Array];
-
 /** The keys of etcd that belong to one cluster. */
 export type Keys = {
   readonly head: string;
@@ -144,16 +124,15 @@ export type Keys = {
 
 export function keysOf(prefix: string): Keys {
   const records = `${prefix}/records/`;
-  const below = (start: string): Range => [start, endOf(start)];
   return {
     head: `${prefix}/revision`,
     record: (key) => `${records}${key}`,
-    records: below(records),
-    below: (start) => below(`${records}${start}`),
+    records: rangeBelow(records),
+    below: (start) => rangeBelow(`${records}${start}`),
     // With a fixed width, so that keys sort by number.
     piece: (id, index) => `${prefix}/pieces/${id}/${`${index}`.padStart(6, '0')}`,
-    pieces: (id) => below(`${prefix}/pieces/${id}/`),
-    allPieces: below(`${prefix}/pieces/`),
+    pieces: (id) => rangeBelow(`${prefix}/pieces/${id}/`),
+    allPieces: rangeBelow(`${prefix}/pieces/`),
     filling: `${prefix}/filling`,
     leader: `${prefix}/leader`,
   };

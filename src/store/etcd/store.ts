@@ -4,7 +4,8 @@ import { untilAny } from '../../base/async.ts';
 import { FleetError } from '../../base/errors.ts';
 import { applyChanges, findRecord, partOf, type Snapshot } from '../snapshot.ts';
 import type { Change, CommitResult, Listing, Store, StoreRecord } from '../store.ts';
-import { EtcdClient, toBase64 } from './client.ts';
+import { EtcdClient } from './client.ts';
+import { never, toBase64 } from './messages.ts';
 import type { EtcdOptions } from './options.ts';
 import { readState } from './read.ts';
 import { COMMITS_KEPT, keysOf, NO_STATE, outerHeads, type State } from './records.ts';
@@ -123,7 +124,7 @@ class EtcdStore implements Store {
 
   async #read(prefixes: readonly string[], signal?: AbortSignal): Promise<State> {
     const known = this.#state;
-    const found = await readState(this.#client, this.#keys, known, prefixes, signal);
+    const found = await readState({ client: this.#client, keys: this.#keys, known, signal }, prefixes);
     if (found.snapshot.revision < known.snapshot.revision) throw wentBack(known.snapshot, found.snapshot);
     // Reads and commits of this store may have overtaken this one.
     if (found.etcdRevision >= this.#state.etcdRevision) this.#state = found;
@@ -159,9 +160,7 @@ function overtaken(): FleetError {
   return new FleetError(
     'registry-conflict',
     `Cannot change the registry: other processes were faster ${ATTEMPTS} times`,
-    {
-      hint: 'Try again when fewer commands run at the same time',
-    },
+    { hint: 'Try again when fewer commands run at the same time' },
   );
 }
 
@@ -184,9 +183,8 @@ export async function probeEtcd(options: EtcdOptions): Promise<void> {
   const puts = [keys.head, keys.record('units/'), keys.piece('probe', 0)].map((key) => ({
     request_put: { key: toBase64(key), value: '' },
   }));
-  const never = { key: toBase64(keys.head), target: 'CREATE', result: 'LESS', create_revision: '0' };
   try {
-    await client.call('kv/txn', { compare: [never], success: puts });
+    await client.call('kv/txn', { compare: [never(keys.head)], success: puts });
   } finally {
     client.close();
   }

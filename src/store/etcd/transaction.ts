@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { FleetError } from '../../base/errors.ts';
 import type { Snapshot } from '../snapshot.ts';
 import type { Change } from '../store.ts';
-import { type Message, toBase64 } from './client.ts';
+import { type Message, revisionOf, toBase64 } from './messages.ts';
 import type { Keys, Pieces, State } from './records.ts';
 
 /** One operation of a transaction, with the approximate number of bytes that it adds to a request. */
@@ -92,6 +92,17 @@ export type WriteResult =
   | { readonly kind: 'late' }
   /** It may be written, now or later, unless another commit comes first. */
   | { readonly kind: 'unanswered'; readonly error: FleetError };
+
+/** The result of a commit that an answer of etcd confirms. */
+export function written(
+  after: Snapshot,
+  answer: Message,
+  rest: Pick<State, 'prefixes' | 'commits' | 'pieces'>,
+): WriteResult {
+  const etcdRevision = revisionOf(answer);
+  const headRevision = `${etcdRevision}`;
+  return { kind: 'written', state: { snapshot: after, headRevision, filling: '0', etcdRevision, ...rest } };
+}
 
 /** The bytes of one piece: half a request. */
 export const PIECE_BYTES = REQUEST_BYTES / 2;

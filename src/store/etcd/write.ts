@@ -1,8 +1,8 @@
 import { FleetError } from '../../base/errors.ts';
 import type { Change } from '../store.ts';
-import { type EtcdClient, toBase64 } from './client.ts';
+import { answerOf, type EtcdClient } from './client.ts';
 import { fill, unfinished } from './fill.ts';
-import { revisionOf } from './read-records.ts';
+import { unchanged } from './messages.ts';
 import { COMMITS_KEPT, encodeHead, encodeRecord, type Keys, type Pieces } from './records.ts';
 import {
   batches,
@@ -17,8 +17,8 @@ import {
   remove,
   sizeOf,
   type WriteResult,
+  written,
 } from './transaction.ts';
-import { refused } from './trouble.ts';
 
 /**
  * Writes a commit in one transaction, if the head is still that of `before`.
@@ -47,28 +47,13 @@ export async function writeState(client: EtcdClient, keys: Keys, commit: Commit)
   if (before.filling !== '0') throw unfinished();
 
   const lease = staged.size === 0 ? undefined : await stage(client, keys, [...staged.values()]);
-  const compare = [
-    { key: toBase64(keys.head), target: 'MOD', result: 'EQUAL', mod_revision: before.headRevision },
-  ];
+  const compare = [unchanged(keys.head, before.headRevision)];
   const result = await client.ask('kv/txn', { compare, success: nest(operations) }, { once: true });
-  if (result.kind === 'refused') throw refused(result.refusal);
   if (result.kind === 'unreachable') return { kind: 'unanswered', error: result.error };
+  const answer = answerOf(result);
   if (lease !== undefined) await client.ask('lease/revoke', { ID: lease });
-  if (result.message.succeeded !== true) return { kind: 'late' };
-  const etcdRevision = revisionOf(result.message);
-  const pieces = piecesAfter(commit, staged);
-  return {
-    kind: 'written',
-    state: {
-      snapshot: after,
-      prefixes: before.prefixes,
-      headRevision: `${etcdRevision}`,
-      filling: '0',
-      etcdRevision,
-      commits,
-      pieces,
-    },
-  };
+  if (answer.succeeded !== true) return { kind: 'late' };
+  return written(after, answer, { prefixes: before.prefixes, commits, pieces: piecesAfter(commit, staged) });
 }
 
 type Put = Extract<Change, { kind: 'put' }>;
