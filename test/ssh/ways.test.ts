@@ -198,6 +198,18 @@ against('what a target says of the connection itself', () => {
     expect(log).toContain('cipher: aes256-ctr MAC: hmac-sha2-512 compression: zlib@openssh.com');
   });
 
+  test('is compressed until the end, also if a command is running', async () => {
+    const server = await startOpenSsh(['Compression yes']);
+    const { transport } = await createRig();
+    const target = { ...toOpenSsh(server), compression: true };
+    const process = await transport.exec(target, 'echo on; sleep 60');
+    process.onStderr(() => undefined);
+    process.end();
+    await new Promise((resolve) => process.onStdout(resolve));
+    await transport.close();
+    await failure(process.exit, 'ssh-lost');
+  });
+
   test('with nothing in common names the setting that would help', async () => {
     const server = await startOpenSsh(['KexAlgorithms sntrup761x25519-sha512@openssh.com']);
     const { transport } = await createRig();

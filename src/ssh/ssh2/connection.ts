@@ -9,6 +9,7 @@ import { StreamSession } from '../stream-session.ts';
 import type { SshTarget } from '../target.ts';
 import type { Login, RemoteExit, RemoteSession, SessionRequest, TerminalSize } from '../transport.ts';
 import type { ByteCounter, ByteStream } from './byte-stream.ts';
+import { privateParts } from './parts.ts';
 
 declare module 'ssh2' {
   // Both take it, and neither says so in its types.
@@ -63,6 +64,8 @@ export class Connection implements PooledConnection {
       // ssh2 emits 'close' before it ends the channels, so the failure is set when a command ends.
       client.on('close', () => {
         clearInterval(watch);
+        // ssh2 ends the channels now. With compression, the messages about that would fail, because their stream is closed.
+        privateParts(client)._packetRW.write.finalize = (packet) => packet;
         this.#failure = lost(target, this.#reason ?? line.trouble() ?? 'the connection was closed');
         resolve();
       });

@@ -57,7 +57,7 @@ type PacketWriter = {
   readonly alloc: (payloadLength: number) => Buffer;
   /** The offset of the payload in the buffer that `alloc` returned. */
   readonly allocStart: number;
-  readonly finalize: (packet: Buffer) => Buffer;
+  finalize: (packet: Buffer) => Buffer;
 };
 
 /** The parts that must exist, with their types. */
