@@ -34,9 +34,7 @@ export function editConfig(file: string, text: string, edit: ConfigEdit): string
     throw new FleetError(
       'machine-not-found',
       `No such machine in ${inQuotes(file)}: ${inQuotes(edit.name)}`,
-      {
-        hint: 'Machines: fleetctl list-machines',
-      },
+      { hint: 'Machines: fleetctl list-machines' },
     );
   const result = edited(splitLines(text), header, edit).join('');
   const wanted = intended(settingsOf(before), header, edit);

@@ -289,9 +289,7 @@ export class Electorate {
           throw new FleetError(
             'registry-unavailable',
             `Cannot change the registry: ${attempt} attempts were overtaken by others`,
-            {
-              hint: 'The change may be made or not; run the command again',
-            },
+            { hint: 'The change may be made or not; run the command again' },
           );
         await sleep(Math.random() * longestPause(attempt, ms));
       },

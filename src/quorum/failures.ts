@@ -86,9 +86,7 @@ export function beforeRecoveryError(
   return new FleetError(
     'registry-no-majority',
     `Cannot read the registry: ${[found, ...clauses].join('; ')}`,
-    {
-      hint: hint ?? (silent.length > 0 ? WITHOUT_VOTERS : FORMER_ONLY),
-    },
+    { hint: hint ?? (silent.length > 0 ? WITHOUT_VOTERS : FORMER_ONLY) },
   );
 }
 
@@ -146,9 +144,7 @@ export function noVoterError(): FleetError {
   return new FleetError(
     'registry-unavailable',
     'Cannot create a registry: no machine of fleet.conf may store it',
-    {
-      hint: 'Add a machine to fleet.conf that is neither distrusted nor removed, and has no "voter = no"',
-    },
+    { hint: 'Add a machine to fleet.conf that is neither distrusted nor removed, and has no "voter = no"' },
   );
 }
 

@@ -194,9 +194,7 @@ export class HeadVoters implements Acceptors<Head> {
       throw new FleetError(
         'registry-unavailable',
         `Machine "${machine}" has a registry that cannot be read`,
-        {
-          hint: 'Move /var/lib/fleet/registry away on that machine',
-        },
+        { hint: 'Move /var/lib/fleet/registry away on that machine' },
       );
     return { machine, state, head: stored.accepted?.value };
   }

@@ -71,9 +71,7 @@ export function applyChanges(
     throw new FleetError(
       'registry-corrupt',
       `Cannot change the registry: it is at revision ${before.revision}, and there is no next one`,
-      {
-        hint: 'Restore it from a backup',
-      },
+      { hint: 'Restore it from a backup' },
     );
   return { kind: 'applied', after: withChanges(before, changes, revision) };
 }

@@ -2,19 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { campaign, type LeaderLock } from '../../src/election/leadership.ts';
 import { resetLeaderLock, storeLeaderLock } from '../../src/election/store-leader-lock.ts';
-import { openQuorumStore, type QuorumStore } from '../../src/quorum/store.ts';
-import { ModelVoters, memoryCache } from '../quorum/model-voters.ts';
+import type { QuorumStore } from '../../src/quorum/store.ts';
+import { ModelVoters, openOn } from '../quorum/model-voters.ts';
 
 const TTL_MS = 300;
 
-function openLock({ ask }: ModelVoters): QuorumStore {
-  return openQuorumStore({
-    register: 'leader',
-    machines: ['m1', 'm2', 'm3'].map((machine) => ({ machine, mark: undefined })),
-    belongsTo: () => true,
-    ask,
-    cache: memoryCache(),
-  });
+function openLock(voters: ModelVoters): QuorumStore {
+  return openOn(voters, ['m1', 'm2', 'm3'], { register: 'leader' });
 }
 
 it('a candidate reads the lock only after a change while another process holds it', async () => {

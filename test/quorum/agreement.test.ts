@@ -2,9 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { agreementOf, type Holding } from '../../src/quorum/agreement.ts';
 import type { Head } from '../../src/quorum/head.ts';
 import { inNextEra, type Membership } from '../../src/quorum/membership.ts';
-import { openQuorumStore } from '../../src/quorum/store.ts';
 import type { Change } from '../../src/store/store.ts';
-import { ModelVoters, memoryCache } from './model-voters.ts';
+import { ModelVoters, memoryCache, openOn } from './model-voters.ts';
 
 /** A machine has the state of its name. */
 const membership = (epoch: number, ...names: readonly string[]): Membership => ({
@@ -75,15 +74,8 @@ describe('the registry that machines have', () => {
 
 describe('a store on machines of which one has another registry', () => {
   const put = (key: string): Change => ({ kind: 'put', key, value: '1', ifRevision: 0 });
-  const open = ({ ask }: ModelVoters, names: readonly string[], cache = memoryCache()) =>
-    openQuorumStore({
-      register: 'head',
-      machines: names.map((machine) => ({ machine, mark: undefined })),
-      belongsTo: () => true,
-      machinesIn: () => NAMES,
-      ask,
-      cache,
-    });
+  const open = (voters: ModelVoters, names: readonly string[], cache = memoryCache()) =>
+    openOn(voters, names, { machinesIn: () => NAMES, cache });
   const keysOf = async (voters: ModelVoters, names: readonly string[]) => {
     const { records } = await open(voters, names).list('');
     return records.map(({ key }) => key);
@@ -147,10 +139,8 @@ describe('a store on machines of which one has another registry', () => {
     const voters = await forged('d');
     const cache = memoryCache();
     const alone = () =>
-      openQuorumStore({
-        ...({ register: 'head', ask: voters.ask, cache } as const),
-        machines: [{ machine: 'd', mark: undefined }],
-        belongsTo: () => true,
+      openOn(voters, ['d'], {
+        cache,
         machinesIn: ({ records }) => (records.some(({ key }) => key === 'more') ? NAMES : ['d']),
       });
     await alone().list('');
@@ -160,9 +150,7 @@ describe('a store on machines of which one has another registry', () => {
 
   it('counts for the process that has created it, when it names more machines', async () => {
     const voters = new ModelVoters();
-    const first = openQuorumStore({
-      ...({ register: 'head', ask: voters.ask, cache: memoryCache(), belongsTo: () => true } as const),
-      machines: ['a', 'b', 'c'].map((machine) => ({ machine, mark: undefined })),
+    const first = openOn(voters, ['a', 'b', 'c'], {
       machinesIn: ({ records }) => (records.length > 1 ? NAMES : NAMES.slice(0, 3)),
     });
     await first.commit([put('ours')]);

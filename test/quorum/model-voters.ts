@@ -148,13 +148,23 @@ export function memoryCache(): TextCache {
   };
 }
 
-/** A store on web-1, web-2 and web-3, as a separate process opens it. */
-export function openProcess(ask: QuorumOptions['ask']): QuorumStore {
+/** A store on machines with these names, as a separate process opens it; `others` replaces options. */
+export function openOn(
+  { ask }: Pick<QuorumOptions, 'ask'>,
+  names: readonly string[],
+  others: Partial<QuorumOptions> = {},
+): QuorumStore {
   return openQuorumStore({
     register: 'head',
-    machines: ['web-1', 'web-2', 'web-3'].map((machine) => ({ machine, mark: undefined })),
+    machines: names.map((machine) => ({ machine, mark: undefined })),
     belongsTo: () => true,
     ask,
     cache: memoryCache(),
+    ...others,
   });
+}
+
+/** A store on web-1, web-2 and web-3. */
+export function openProcess(ask: QuorumOptions['ask']): QuorumStore {
+  return openOn({ ask }, ['web-1', 'web-2', 'web-3']);
 }

@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import type { Candidate } from '../../src/quorum/choose.ts';
 import type { AcceptedRounds } from '../../src/quorum/progress.ts';
-import { openQuorumStore, type QuorumStore } from '../../src/quorum/store.ts';
+import type { QuorumStore } from '../../src/quorum/store.ts';
 import type { AskVoter, VoterRequest } from '../../src/quorum/voters.ts';
 import type { Change } from '../../src/store/store.ts';
-import { EMPTY_DISK, ModelVoters, memoryCache } from './model-voters.ts';
+import { EMPTY_DISK, ModelVoters, memoryCache, openOn } from './model-voters.ts';
 
 const MACHINES = ['m1', 'm2', 'm3', 'm4', 'm5'];
 
@@ -13,15 +13,8 @@ const put = (key: string): Change => ({ kind: 'put', key, value: '1', ifRevision
 
 /** Opens stores as separate processes do. */
 function opener({ ask }: { readonly ask: AskVoter }, names?: readonly string[]): () => QuorumStore {
-  return () =>
-    openQuorumStore({
-      register: 'head',
-      machines: (names ?? MACHINES).map((machine) => ({ machine, mark: undefined })),
-      belongsTo: () => true,
-      ...(names !== undefined && { machinesIn: () => MACHINES }),
-      ask,
-      cache: memoryCache(),
-    });
+  const others = names !== undefined && { machinesIn: () => MACHINES };
+  return () => openOn({ ask }, names ?? MACHINES, { ...others });
 }
 
 /** m1 and m2 have the registry from before a recovery, m3, m4 and m5 the later one. All answer. */
@@ -82,11 +75,7 @@ describe('a registry without a majority of its voters', () => {
     const voters = new ModelVoters();
     const conditions = new Map<string, Candidate['condition']>();
     const open = (names = MACHINES): QuorumStore =>
-      openQuorumStore({
-        ...{ register: 'head', belongsTo: () => true, ask: voters.ask, cache: memoryCache() },
-        machines: names.map((machine) => ({ machine, mark: undefined })),
-        conditionsIn: () => (machine) => conditions.get(machine) ?? 'good',
-      });
+      openOn(voters, names, { conditionsIn: () => (machine) => conditions.get(machine) ?? 'good' });
     await open().commit([put('a')]);
     conditions.set('m1', 'excluded').set('m2', 'drained');
     voters.down.add('m2').add('m3');
@@ -123,10 +112,7 @@ describe('a registry without a majority of its voters', () => {
     const voters = new ModelVoters();
     const open = opener(voters);
     await open().commit([put('a')]);
-    const alone = openQuorumStore({
-      ...{ register: 'head', belongsTo: () => true, ask: voters.ask, cache: memoryCache() },
-      machines: [{ machine: 'm4', mark: undefined }],
-    });
+    const alone = openOn(voters, ['m4']);
     for (const key of ['x', 'y', 'z']) await alone.commit([put(key)]);
     voters.down.add('m1').add('m2');
     await expect(open().remains()).rejects.toThrow('these machines have different ones: m3; m4');
@@ -320,11 +306,7 @@ describe('a recovered registry that a user has read', () => {
     await opener(voters)().commit([put('a')]);
     voters.down.add('m1').add('m2').add('m4');
     const user = { cache: memoryCache(), accepted: new Map() };
-    const byUser = (): QuorumStore =>
-      openQuorumStore({
-        ...{ register: 'head', belongsTo: () => true, machinesIn: () => MACHINES, ask: voters.ask, ...user },
-        machines: MACHINES.map((machine) => ({ machine, mark: undefined })),
-      });
+    const byUser = (): QuorumStore => openOn(voters, MACHINES, { machinesIn: () => MACHINES, ...user });
     await (await byUser().remains())?.store.commit([put('rebuilt')]);
     expect(await keysIn(byUser())).toEqual(['a', 'rebuilt']);
     const other = opener(voters)();
@@ -337,11 +319,8 @@ describe('a recovered registry that a user has read', () => {
   });
 
   const accepted: AcceptedRounds = new Map();
-  const byUser = ({ ask }: ModelVoters, memory = accepted): QuorumStore =>
-    openQuorumStore({
-      ...{ register: 'head', belongsTo: () => true, ask, cache: memoryCache(), accepted: memory },
-      machines: MACHINES.map((machine) => ({ machine, mark: undefined })),
-    });
+  const byUser = (voters: ModelVoters, memory = accepted): QuorumStore =>
+    openOn(voters, MACHINES, { accepted: memory });
 
   it('is not replaced by the former one, even if no machine has it any more', async () => {
     const voters = await recovered();
@@ -371,11 +350,7 @@ describe('a recovered registry that a user has read', () => {
     const memory: AcceptedRounds = new Map();
     await byUser(voters, memory).list('');
     const formerOnly = (): QuorumStore =>
-      openQuorumStore({
-        ...{ register: 'head', belongsTo: () => true, ask: voters.ask, cache: memoryCache() },
-        ...{ accepted: memory, machinesIn: () => MACHINES },
-        machines: ['m1', 'm2'].map((machine) => ({ machine, mark: undefined })),
-      });
+      openOn(voters, ['m1', 'm2'], { accepted: memory, machinesIn: () => MACHINES });
     expect(await keysIn(formerOnly())).toEqual(['a', 'rebuilt']);
     expect(await formerOnly().status()).toMatchObject({ revision: 2 });
     expect(await formerOnly().commit([put('b')])).toEqual({ kind: 'committed', revision: 3 });
@@ -385,11 +360,7 @@ describe('a recovered registry that a user has read', () => {
     const voters = await recovered();
     const memory: AcceptedRounds = new Map();
     await byUser(voters, memory).list('');
-    const store = openQuorumStore({
-      ...{ register: 'head', belongsTo: () => true, ask: voters.ask, cache: memoryCache(), accepted: memory },
-      machinesIn: () => MACHINES,
-      machines: ['m1', 'm2', 'm3'].map((machine) => ({ machine, mark: undefined })),
-    });
+    const store = openOn(voters, ['m1', 'm2', 'm3'], { accepted: memory, machinesIn: () => MACHINES });
     voters.disks.delete('m3');
     voters.down.add('m4').add('m5');
     await expect(store.list('')).rejects.toMatchObject({
@@ -404,10 +375,7 @@ describe('a recovered registry that a user has read', () => {
     await opener(voters)().commit([put('a')]);
     voters.down.add('m1').add('m2');
     const marked = MACHINES.map((machine) => ({ machine, mark: machine === 'm3' ? false : undefined }));
-    const withoutM3 = openQuorumStore({
-      ...{ register: 'head', belongsTo: () => true, ask: voters.ask, cache: memoryCache() },
-      machines: marked,
-    });
+    const withoutM3 = openOn(voters, MACHINES, { machines: marked });
     await (await withoutM3.remains())?.store.commit([put('b')]);
     voters.down.clear();
     voters.down.add('m1').add('m2');

@@ -1,7 +1,7 @@
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
-import { openQuorumStore } from '../../src/quorum/store.ts';
-import { ModelVoters, memoryCache } from './model-voters.ts';
+import type { AskVoter } from '../../src/quorum/voters.ts';
+import { ModelVoters, openOn } from './model-voters.ts';
 
 const MACHINES = ['web-1', 'web-2', 'web-3'];
 
@@ -10,16 +10,11 @@ it('a voter that could not be renewed is tried again later', async () => {
   onTestFinished(() => void vi.useRealTimers());
   const voters = new ModelVoters();
   const failing = new Set<string>();
-  const store = openQuorumStore({
-    register: 'head',
-    machines: MACHINES.map((machine) => ({ machine, mark: undefined })),
-    belongsTo: () => true,
-    ask: async (machine, request) => {
-      if (failing.has(request.action.kind)) throw new FleetError('bad-answer', 'no space left');
-      return voters.ask(machine, request);
-    },
-    cache: memoryCache(),
-  });
+  const ask: AskVoter = async (machine, request) => {
+    if (failing.has(request.action.kind)) throw new FleetError('bad-answer', 'no space left');
+    return voters.ask(machine, request);
+  };
+  const store = openOn({ ask }, MACHINES);
   const tend = () =>
     store.tend(MACHINES.map((machine) => ({ machine, answers: true, condition: 'good', mark: undefined })));
   await store.commit([{ kind: 'put', key: 'a', value: '1', ifRevision: 0 }]);

@@ -1,20 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { parseHead } from '../../src/quorum/head.ts';
 import { type AcceptedRounds, Progress } from '../../src/quorum/progress.ts';
-import { openQuorumStore, type QuorumStore } from '../../src/quorum/store.ts';
+import type { QuorumStore } from '../../src/quorum/store.ts';
 import type { Change } from '../../src/store/store.ts';
-import { type Disk, ModelVoters, memoryCache } from './model-voters.ts';
+import { type Disk, ModelVoters, openOn } from './model-voters.ts';
 
 const MACHINES = ['m1', 'm2', 'm3', 'm4'];
 
 const put = (key: string): Change => ({ kind: 'put', key, value: '1', ifRevision: 0 });
 
 /** Opens a store as a separate process does, of a user who has seen `accepted` before. */
-function open({ ask }: ModelVoters, accepted: AcceptedRounds = new Map()): QuorumStore {
-  return openQuorumStore({
-    ...({ register: 'head', ask, accepted, cache: memoryCache(), belongsTo: () => true } as const),
-    machines: MACHINES.map((machine) => ({ machine, mark: undefined })),
-  });
+function open(voters: ModelVoters, accepted: AcceptedRounds = new Map()): QuorumStore {
+  return openOn(voters, MACHINES, { accepted });
 }
 
 const keysIn = async (store: QuorumStore): Promise<readonly string[]> =>

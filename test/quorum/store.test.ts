@@ -3,10 +3,10 @@ import { FleetError } from '../../src/base/errors.ts';
 import { NO_BALLOT } from '../../src/quorum/ballot.ts';
 import type { Candidate } from '../../src/quorum/choose.ts';
 import type { QuorumOptions } from '../../src/quorum/options.ts';
-import { openQuorumStore, type QuorumStore } from '../../src/quorum/store.ts';
+import type { QuorumStore } from '../../src/quorum/store.ts';
 import type { Change, Store } from '../../src/store/store.ts';
 import { describeStore } from '../store/conformance.ts';
-import { ModelVoters, memoryCache } from './model-voters.ts';
+import { ModelVoters, memoryCache, openOn } from './model-voters.ts';
 
 const belongsTo: QuorumOptions['belongsTo'] = (changes, cluster) =>
   changes.some((change) => change.kind === 'put' && change.value.includes(cluster));
@@ -16,16 +16,8 @@ const MACHINES = ['web-1', 'web-2', 'web-3', 'web-4'];
 const put = (key: string, value = '1'): Change => ({ kind: 'put', key, value, ifRevision: 0 });
 
 /** Opens stores as separate processes do; `others` replaces options. */
-function opener({ ask }: ModelVoters, others: Partial<QuorumOptions> = {}): () => QuorumStore {
-  return () =>
-    openQuorumStore({
-      register: 'head',
-      machines: MACHINES.map((machine) => ({ machine, mark: undefined })),
-      belongsTo,
-      ask,
-      cache: memoryCache(),
-      ...others,
-    });
+function opener(voters: ModelVoters, others: Partial<QuorumOptions> = {}): () => QuorumStore {
+  return () => openOn(voters, MACHINES, { belongsTo, ...others });
 }
 
 describeStore('store on machines', async () => {

@@ -88,9 +88,7 @@ function failureAt(step: Step, target: SshTarget, lines: readonly string[]): Fle
   switch (step) {
     case 'name':
       return /^ssh: Could not resolve hostname/.test(words)
-        ? cannotReach(target, 'ssh-name', 'there is no such host name', {
-            hint: hintFor(target, 'ssh-name'),
-          })
+        ? cannotReach(target, 'ssh-name', 'there is no such host name', { hint: hintFor(target, 'ssh-name') })
         : new NotTried(cannotReach(target, 'ssh-local', said));
     case 'connect':
       return cannotReach(target, CONNECT_CODES.find(([end]) => end.test(words))?.[1] ?? 'ssh-local', said);
