@@ -28,16 +28,29 @@ export function isOfTemplate({ unit }: Pick<UnitChange, 'unit'>): boolean {
   return isTemplate(parseUnitName(unit));
 }
 
-/** `[ "$skip3" ] || step NAME:3 COMMAND || skip3=1` */
-export function stepCommand({ index }: Numbered, name: string, command: string): string {
-  return `[ "$skip${index}" ] || step ${name}:${index} ${command} || skip${index}=1`;
+/** `[ "$skip3" ] || attempt NAME:3 COMMAND || skip3=1`: only a failure has a section. */
+export function stepCommand(each: Numbered, name: string, command: string): string {
+  return unlessSkipped(each, `attempt ${name}`, command);
+}
+
+/** The same for a step that proves the success of its change, and has a section therefore. */
+export function provenStep(each: Numbered, name: string, command: string): string {
+  return unlessSkipped(each, `step ${name}`, command);
+}
+
+function unlessSkipped({ index }: Numbered, step: string, command: string): string {
+  return `[ "$skip${index}" ] || ${step}:${index} ${command} || skip${index}=1`;
 }
 
 /** The step that succeeds if the unit was down in the last lists. */
 export function downCommand(each: Numbered, name: string): string {
   const { change, unit } = each;
   const mayRun = isRestart(change) ? ' again' : isLaunch(change) ? ' replace' : '';
-  return stepCommand(each, name, `${isOfTemplate(change) ? 'stopped_all' : 'stopped'} ${unit}${mayRun}`);
+  return (name === 'down' ? provenStep : stepCommand)(
+    each,
+    name,
+    `${isOfTemplate(change) ? 'stopped_all' : 'stopped'} ${unit}${mayRun}`,
+  );
 }
 
 function isRestart(change: UnitChange): boolean {
@@ -93,6 +106,7 @@ export function stopUnits(
   const unlessDone = ({ index }: Numbered, command: string): string => `[ "$done${index}" ] || ${command}`;
   return [
     ...stops.map(setDone),
+    ...ifAny(awaited.length === 0 ? ['set --'] : setUnits(awaited, 'unlessDone'), 'step lock mark || return'),
     ...stops.map((each) =>
       unlessDone(each, stepCommand(each, 'claim', `claim ${each.unit} ${each.change.token}`)),
     ),
@@ -110,16 +124,18 @@ export function stopUnits(
     ...(stops.some(({ change }) => isOfTemplate(change)) ? ['step lists read_lists'] : []),
     ...ifAny(
       setUnits(stops, 'unlessDone'),
-      'ran=$(invocations "$@" 2>/dev/null)',
+      'invocations "$@" 2>/dev/null; ran=$out',
       'step stop batch stop_job "$@"',
     ),
     ...ifAny(
       awaited.length < stops.length ? setUnits(awaited, 'unlessDone') : [],
+      'step lists stops_soon "$@" || {',
       'unlock',
       'step await-stop await "$@"',
       'step lock lock || return',
       ...guards,
       'step lists read_lists',
+      '}',
       ...awaited.map((each) => unlessDone(each, downCommand(each, 'stopped'))),
       'section left left "$@"',
     ),
@@ -144,7 +160,7 @@ function keptLinks(change: UnitChange): readonly string[] {
 function setDone({ change, index, unit }: Numbered): string {
   const digest = isLaunch(change) ? recordOf(change)?.record.digest : undefined;
   if (digest === undefined) return `done${index}=`;
-  const isSame = `[ "$skip${index}" ] || ! has ${unit} ${digest} || { done${index}=1; rm -f .fleet-$$-${index}; }`;
+  const isSame = `[ "$skip${index}" ] || ! has ${unit} ${digest} || { done${index}=1; discard ${index} ${unit}; }`;
   const isNew = hasStep(change, 'stop') ? '' : `; [ -f "$L/units/"${unit} ] || done${index}=1`;
   return `done${index}=; ${isSame}${isNew}`;
 }
@@ -175,24 +191,20 @@ export function watchStarts(all: readonly Numbered[], { blocks, settleMs }: Wait
   const settle = `case "$out" in *SubState=running* | *' running|'*) sleep ${settleMs / 1000} || sleep 1 ;; esac`;
   const watch = ifAny(
     setUnits(watched),
+    'is_whole=yes',
+    'if [ $# -gt 3 ] || ! starts_soon "$@"; then',
     'step await-start await "$@" ||',
-    'section queue order systemctl list-jobs --before --full --plain --no-legend --no-pager',
-    ...report('started'),
+    'section queue from order request list-jobs --before --full --plain --no-legend --no-pager',
+    'report started "$@"',
+    'fi',
     ...(settleMs === 0 ? [] : [settle]),
   );
+  const isAgain = blocks && watched.length === kept.length;
   return [
     ...(blocks && watched.length > 0 ? watch : []),
     ...(blocks && stopped.length > 0
       ? ['step lists read_lists', ...stopped.map((each) => downCommand(each, 'down'))]
       : []),
-    ...(kept.length > 0 ? ifAny(setUnits(kept), ...report('units')) : []),
-  ];
-}
-
-/** The result of systemctl show; for units that it cannot show, at least their states in the lists. */
-function report(section: string): readonly string[] {
-  return [
-    `section ${section} show "$@" && case "$out" in *Unknown=*) false ;; esac ||`,
-    `{ step lists read_lists && section ${section}-listed listed_states "$@"; }`,
+    ...(kept.length > 0 ? ifAny(setUnits(kept), isAgain ? 'report_again "$@"' : 'report units "$@"') : []),
   ];
 }

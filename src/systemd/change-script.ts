@@ -8,6 +8,7 @@ import {
   isOfTemplate,
   type Numbered,
   numbered,
+  provenStep,
   recordOf,
   setUnits,
   startUnits,
@@ -46,34 +47,41 @@ export function changeScript(
   const guards = all.flatMap((each) => [guard(each), ...checkLease(each)]);
   const functions = having('arm').length > 0 ? CONFIRM_FUNCTIONS : '';
   const script = complete('change', [
-    `clock; began=$now changed= deadline= wait= ran= again= armed= by=${quote(by)} ${all.map(({ index }) => `skip${index}=`).join(' ')}`,
+    `clock; began=$now ${VARIABLES.map((name) => `${name}=`).join(' ')} by=${quote(by)} ${all.map(({ index }) => `skip${index}=`).join(' ')}`,
     ...deadline(waits.ms),
     'step prepare prepare || return',
     'step lock lock || return',
     `step cluster cluster ${[clusterId, ...voterWords(voters)].map(quote).join(' ')} || return`,
     ...all.flatMap(adopt),
     ...guards,
-    ...having('check').map((each) => stepCommand(each, 'check', `check ${each.unit}`)),
+    ...having('check').map((each) => provenStep(each, 'check', `check ${each.unit}`)),
+    ...(having('record').length + having('remove').length >= MANY ? ['gather'] : []),
     ...draftRecords(all),
     ...putFiles(all),
     ...all.flatMap(arm),
     ...stopUnits(all, guards, waits),
     ...eraseFiles(having('remove')),
-    ...all.flatMap(install),
-    ...having('forbid').map((each) =>
-      stepCommand(each, 'forbid', `forbid ${each.unit} ${each.change.token}`),
-    ),
+    ...installUnits(all),
+    ...having('forbid').map((each) => provenStep(each, 'forbid', `forbid ${each.unit} ${each.change.token}`)),
     '[ -z "$changed" ] || step reload reload || return',
     ...forgetRemoved(having('remove')),
     ...all.flatMap(checkLease),
     ...startUnits(all),
     ...all.flatMap(checkTemplate),
-    'for file in .fleet-$$-* "$L/tmp/$$-"*; do [ ! -e "$file" ] || rm -f "$file"; done',
+    'tidy',
     'leave',
     ...watchStarts(all, waits),
   ]);
   return functions + script;
 }
+
+/** Shell variables that are empty when the script begins. */
+const VARIABLES = 'changed deadline wait ran again armed gathered lacking can_boot retired is_whole'.split(
+  ' ',
+);
+
+/** The files of so many units are moved together. */
+const MANY = 3;
 
 /** All waits of a change end at the same time, and the wait for the lock is not longer. */
 function deadline(ms: number | undefined): readonly string[] {
@@ -108,12 +116,12 @@ function checkLease(each: Numbered): readonly string[] {
 
 /** Records wait beside their places, so that they are on the disk together with the new files. */
 function draftRecords(all: readonly Numbered[]): readonly string[] {
-  return all.flatMap(({ change, index }) => {
+  return all.flatMap(({ change, index, unit }) => {
     const step = recordOf(change);
     if (step === undefined) return [];
     return [
       `record${index}=${encodeForPrintf(writeRecord(step.record))}`,
-      `[ "$skip${index}" ] || draft ${index} "$record${index}" 2>/dev/null`,
+      `[ "$skip${index}" ] || draft ${index} ${unit} "$record${index}" 2>/dev/null`,
     ];
   });
 }
@@ -127,9 +135,13 @@ function putFiles(all: readonly Numbered[]): readonly string[] {
   const flush = 'step flush flush || return';
   if (files.length === 0) return all.some(({ change }) => hasStep(change, 'record')) ? [flush] : [];
   return [
-    ...files.map(({ each, text }) => stepCommand(each, 'put', `put ${each.index} ${encodeForPrintf(text)}`)),
-    'sums="$(sha256sum -- .fleet-$$-* 2>/dev/null </dev/null)\n"',
-    ...files.map(({ each, digest }) => stepCommand(each, 'verify', `verify ${each.index} ${digest}`)),
+    ...files.map(({ each, text }) =>
+      stepCommand(each, 'put', `put ${each.index} ${each.unit} ${encodeForPrintf(text)}`),
+    ),
+    'read_sums',
+    ...files.map(({ each, digest }) =>
+      stepCommand(each, 'verify', `verify ${each.index} ${each.unit} ${digest}`),
+    ),
     flush,
   ];
 }
@@ -151,6 +163,38 @@ function arm(each: Numbered): readonly string[] {
 function eraseFiles(removals: readonly Numbered[]): readonly string[] {
   const units = removals.filter(({ change }) => !isOfTemplate(change));
   return units.length === 0 ? [] : ifAny(setUnits(units), 'touched && erase . "$@"');
+}
+
+/** First all links that are not wanted are removed. Files of units with at most a link for the boot are put in place together. */
+function installUnits(all: readonly Numbered[]): readonly string[] {
+  const plain = all.filter(({ change }) => isPlain(change));
+  const launched = plain.filter(({ change }) => recordOf(change)?.links.length === 1);
+  const written = plain.filter(({ change }) => hasStep(change, 'write'));
+  return [
+    ...all.flatMap((each) => {
+      const links = recordOf(each.change)?.links;
+      if (links === undefined) return [];
+      return [stepCommand(each, 'install', `make_way ${[each.unit, ...links.map(quote)].join(' ')}`)];
+    }),
+    "kept=' '",
+    ...(plain.length >= MANY
+      ? [
+          ...ifAny(setUnits(plain), 'keep_all "$@"'),
+          ...ifAny(launched.length === 0 ? ['set --'] : setUnits(launched), 'link_all "$@"'),
+          ...ifAny(written.length === 0 ? ['set --'] : setUnits(written), 'place_all "$@"'),
+        ]
+      : []),
+    ...all.flatMap(install),
+  ];
+}
+
+/** Whether the unit has nothing beside its file and its record but a link for the boot. */
+function isPlain(change: UnitChange): boolean {
+  const step = recordOf(change);
+  if (step === undefined || isOfTemplate(change) || hasStep(change, 'remove')) return false;
+  return (
+    (step.fence ?? '') === '' && step.links.every((link) => link === `fleet.target.wants/${change.unit}`)
+  );
 }
 
 function install(each: Numbered): readonly string[] {
@@ -176,14 +220,23 @@ function forgetRemoved(removals: readonly Numbered[]): readonly string[] {
     'step lists read_lists',
     ...removals.map((each) => downCommand(each, 'gone')),
     ...setUnits(removals),
-    '[ $# -eq 0 ] || step forget batch reset_failed "$@"',
-    ...removals.map((each) => stepCommand(each, 'retire', `retire ${each.unit} ${each.change.token}`)),
+    '[ $# -eq 0 ] || step forget forget "$@"',
+    ...(removals.length < MANY ? [] : retireTogether(removals)),
+    ...removals.map((each) => provenStep(each, 'retire', `retire ${each.unit} ${each.change.token}`)),
   ];
+}
+
+function retireTogether(removals: readonly Numbered[]): readonly string[] {
+  const units = removals.filter(({ change }) => !isOfTemplate(change));
+  const spare = units.map(
+    ({ index, unit, change }) => `[ "$skip${index}" ] || spare ${unit} ${change.token}`,
+  );
+  return ['if [ "$gathered" ]; then', ...spare, ...setUnits(units), 'retire_all "$@"', 'fi'];
 }
 
 /** The file of a template is the only evidence of it. */
 function checkTemplate(each: Numbered): readonly string[] {
   const digest = recordOf(each.change)?.record.digest;
   if (digest === undefined || !isOfTemplate(each.change)) return [];
-  return [stepCommand(each, 'file', `has ${each.unit} ${digest}`)];
+  return [provenStep(each, 'file', `has ${each.unit} ${digest}`)];
 }

@@ -2,16 +2,21 @@
 
 # prepare: creates the folders of fleet; 12 if a required tool is missing
 prepare() {
-  tools=$(absent flock sha256sum timeout)
-  [ -z "$tools" ] || { echo $tools; return 12; }
+  absent flock sha256sum timeout
+  [ -z "$out" ] || { echo $out; return 12; }
   own "$L" "$L/units" "$L/removed" "$L/tmp" "$R" && cd "$D" || return
   [ -w . ] || { echo "$D: Read-only file system"; return 1; }
   [ ! -d fleet.target ] || { echo "$D/fleet.target is a directory"; return 1; }
   for folder in fleet.target.wants multi-user.target.wants; do
     ! is_there "$folder" || [ -d "$folder" ] || { echo "$D/$folder is no directory"; return 1; }
   done
-  names=
-  for file in *; do [ ! -L "$file" ] || names="$names $file"; done
+  names= pulls=
+  for file in *; do
+    case "$file" in
+      *.wants | *.requires | *.upholds) pulls="$pulls $file" ;;
+      *) [ ! -L "$file" ] || names="$names $file" ;;
+    esac
+  done
 }
 # own FOLDER...: creates the folders, accessible to root only. Earlier versions let other users open and lock the files
 # in them. The content of a folder that others could write to is refused
@@ -46,6 +51,7 @@ close_to_others() { chmod go= "$@" && { [ ! -d "$L/registry" ] || chmod 711 "$L"
 lock() {
   command exec 9>"$R/lock" || return
   flock -w "${wait:-$W}" 9 || { holder "$R/lock"; return 11; }
+  find_folders
 }
 # holder FILE: process, user and command of the holder of its lock; needs Linux 4.1
 holder() {
@@ -59,19 +65,22 @@ holder() {
 }
 unlock() { exec 9>&-; }
 
-# sweep: removes the files of scripts that were killed. Every running script holds "busy", also while it waits for a stop
-# without the lock.
+# sweep: removes the files of scripts that were killed. A script holds "busy" while it waits for a stop without the lock.
 sweep() {
   command exec 8>"$R/busy" || return
   for file in .fleet-* "$L/tmp/"*; do
     [ -e "$file" ] || continue
-    ! flock -n 8 || rm -f .fleet-* "$L/tmp/"*
+    ! flock -n 8 || rm -rf .fleet-* "$L/tmp/"*
+    command exec 8>"$R/busy" || return
     break
   done
   # Of a change to confirm: the link is made after the service, and removed before it.
-  for file in fleet-confirm@*.service; do [ -L "sysinit.target.wants/$file" ] || rm -f "./$file"; done
-  flock -s -w "${wait:-$W}" 8 || { holder "$R/busy"; return 11; }
+  for file in fleet-confirm@*.service; do
+    [ ! -f "$file" ] || [ -L "sysinit.target.wants/$file" ] || rm -f "./$file"
+  done
 }
+# mark: the files of this script stay while it waits without the lock
+mark() { flock -s -w "${wait:-$W}" 8 || { holder "$R/busy"; return 11; }; }
 
 # cluster ID [NAME ADDRESS]...: the machine belongs to that cluster; one without a cluster is claimed. It keeps where the voters
 # of the registry are
@@ -150,7 +159,7 @@ guard() {
   done
   ! is_there "$D/$1.d" || [ -d "$D/$1.d" ] || { echo "$D/$1.d is no directory"; return 13; }
   shift 4
-  for folder in "$D" $F; do
+  for folder in $folders; do
     for alias; do
       if is_there "$folder/$alias" && ! is_name "$folder/$alias" "$unit"; then echo "$alias $folder/$alias"; return 12; fi
     done
@@ -189,30 +198,60 @@ save() {
   return "$1"
 }
 
-# put INDEX TEXT: the new unit file, beside its place, with a name that no other script uses; removed if it does not fit on
-# the disk
-put() { save ".fleet-$$-$1" "$2" || { rm -f ".fleet-$$-$1"; return 1; }; }
+# gather: from now on, new files have the names of their units, in folders that no other script uses, so that one process can move
+# all of them
+gather() { ! mkdir -- ".fleet-$$" "$L/tmp/$$" 2>/dev/null || gathered=yes; }
+# beside INDEX UNIT: sets $fresh and $draft to the new unit file and the new record, beside their places. sha256sum changes a name with
+# a backslash
+beside() {
+  fresh=.fleet-$$-$1 draft=$L/tmp/$$-$1
+  [ "$gathered" ] || return 0
+  case "$2" in *\\*) ;; *) fresh=.fleet-$$/$2 draft=$L/tmp/$$/$2 ;; esac
+}
+# put INDEX UNIT TEXT: the new unit file; removed if it does not fit on the disk
+put() {
+  beside "$1" "$2"
+  save "$fresh" "$3" || { rm -f "$fresh"; return 1; }
+}
+# discard INDEX UNIT: the new unit file
+discard() {
+  beside "$1" "$2"
+  rm -f "$fresh"
+}
 
 # has UNIT DIGEST: its file has that digest
 has() { [ -f "./$1" ] && case "$(sha256sum 2>/dev/null <"./$1")" in "$2 "*) return 0 ;; *) return 1 ;; esac; }
 
-# verify INDEX DIGEST: the file arrived unchanged
+# read_sums: the digests of the new files
+read_sums() { sums="$(sha256sum -- .fleet-$$-* .fleet-$$/* 2>/dev/null </dev/null)
+"; }
+# verify INDEX UNIT DIGEST: the file arrived unchanged
 verify() {
-  case "$sums" in *"$2  .fleet-$$-$1
+  beside "$1" "$2"
+  case "$sums" in *"$3  $fresh
 "*) return 0 ;; esac
   echo 'the file that arrived differs from the file that was sent'
   return 1
 }
 
-# draft INDEX RECORD: the new record, beside its place
-draft() { save "$L/tmp/$$-$1" "$2" || { rm -f "$L/tmp/$$-$1"; return 1; }; }
+# draft INDEX UNIT RECORD: the new record
+draft() {
+  beside "$1" "$2"
+  save "$draft" "$3" || { rm -f "$draft"; return 1; }
+}
 
 # flush: writes new files and records to the disk before they are renamed, so that a power loss leaves either the old or
 # the new one
 flush() {
-  set -- .fleet-$$-* "$L/tmp/$$-"*
-  [ -e "$1" ] || shift
-  [ ! -e "$1" ] || within 60 sync -- "$@"
+  set --
+  for file in .fleet-$$-* .fleet-$$/* "$L/tmp/$$-"* "$L/tmp/$$/"*; do [ ! -e "$file" ] || set -- "$@" "$file"; done
+  [ $# -eq 0 ] || within 60 sync -- "$@"
+}
+# tidy: removes the files of this script that are beside their places
+tidy() {
+  set --
+  for file in .fleet-$$ .fleet-$$-* "$L/tmp/$$" "$L/tmp/$$-"*; do [ ! -e "$file" ] || set -- "$@" "$file"; done
+  [ $# -eq 0 ] || rm -rf "$@"
 }
 
 # claim UNIT TOKEN: refuses older decisions from now on. A unit without a record has left its token in "removed". "claimed"
@@ -250,115 +289,6 @@ forbid() {
 # check_lease BOOT DEADLINE: 13 if the lease of a start has ended
 check_lease() {
   read -r boot </proc/sys/kernel/random/boot_id && [ "$boot" = "$1" ] && clock && [ "$now" -lt "$2" ] || return 13
-}
-
-# install_unit INDEX UNIT RECORD LINK...: its record, its links, and its new file, if any. The record comes before the file,
-# because a file without a record counts as foreign. The file comes last: until then, or without the last link, the next
-# pass repeats all of this. $fenced is the text of the drop-in, empty for none.
-install_unit() {
-  index=$1 unit=$2 record=$3
-  shift 3
-  [ -f "$L/confirm/$unit/armed" ] || forget_reverted "$unit" || return
-  unlink_others "$unit" "$@" && keep "$index" "$unit" "$record" || return
-  link "$unit" "$@" || return
-  fence "$unit" "$fenced" || return
-  [ ! -f ".fleet-$$-$index" ] || { touched && mv -fT ".fleet-$$-$index" "./$unit"; }
-}
-
-# forget_reverted UNIT: a later decision ends the report about a reverted change
-forget_reverted() { [ ! -f "$L/confirm/$1/reverted" ] || rm -rf "$L/confirm/$1"; }
-
-# keep INDEX UNIT RECORD: puts the record in place; over the old one if the disk is full
-keep() {
-  if [ ! -f "$L/tmp/$$-$1" ] && ! draft "$1" "$3" 2>/dev/null && [ -f "$L/units/$2" ]; then
-    overwrite "$L/units/$2" "$(printf '%b' "$3")"
-  else
-    [ -f "$L/tmp/$$-$1" ] || draft "$1" "$3" || return
-    mv -f "$L/tmp/$$-$1" "$L/units/$2"
-  fi
-}
-
-# unlink_pulls UNIT LINK...: removes all links that pull the unit in, except these
-unlink_pulls() {
-  unit=$1
-  shift
-  for link in *.wants/"$unit" *.requires/"$unit" *.upholds/"$unit"; do
-    [ -L "./$link" ] || continue
-    case " $* " in *" $link "*) continue ;; esac
-    case "$link" in fleet.target.wants/*) rm -f "$link" || return; continue ;; esac
-    touched && rm -f "./$link" || return
-    rmdir "./${link%/*}" 2>/dev/null || :
-  done
-}
-
-# unlink_others UNIT LINK...: removes all links to the unit, except these
-unlink_others() {
-  unlink_pulls "$@" || return
-  unit=$1
-  shift
-  for link in $names; do
-    case " $* " in *" $link "*) continue ;; esac
-    [ -L "./$link" ] && is_name "$D/$link" "$unit" || continue
-    touched && rm -f "./$link" || return
-  done
-}
-
-# link UNIT LINK...: creates these links to it; those in the folder itself are aliases
-link() {
-  unit=$1
-  shift
-  for link; do
-    case "$link" in fleet.target.wants/*) boot_target || return ;; esac
-    [ ! -L "./$link" ] || continue
-    case "$link" in
-      fleet.target.wants/*) ln -s "../$unit" "$link" ;;
-      */*) touched && { [ -d "./${link%/*}" ] || mkdir -m 755 "./${link%/*}"; } && ln -s "../$unit" "./$link" ;;
-      *) touched && ln -s -- "$unit" "./$link" ;;
-    esac || return
-  done
-}
-
-# fence UNIT TEXT: the drop-in that binds it to the lease, on the disk before its unit file counts
-fence() {
-  dropin=$1.d/zz-fleet-fenced.conf
-  if [ -z "$2" ]; then
-    [ -f "./$dropin" ] || return 0
-    touched && unfence "$1"
-    return
-  fi
-  touched && { [ -d "./$1.d" ] || mkdir -m 755 "./$1.d"; } && save "./$1.d/.fleet-$$" "$2" || return
-  within 60 sync -- "./$1.d/.fleet-$$" && mv -fT "./$1.d/.fleet-$$" "./$dropin"
-}
-unfence() { rm -f "./$1.d/zz-fleet-fenced.conf" && { rmdir "./$1.d" 2>/dev/null || :; }; }
-
-# boot_target: starts the launched units at boot
-boot_target() {
-  for folder in fleet.target.wants multi-user.target.wants; do
-    [ -d "$folder" ] || mkdir -m 755 "$folder" || return
-  done
-  boots || { touched && save ".fleet-$$-target" "$boot_text\n" && mv -fT ".fleet-$$-target" fleet.target; } ||
-    [ -f fleet.target ] || return
-  [ -L multi-user.target.wants/fleet.target ] || ln -s ../fleet.target multi-user.target.wants/fleet.target
-}
-
-# remove UNIT: its file, and all links to it
-remove() { touched && unlink_others "$1" && { ! is_there "./$1" || rm -f "./$1"; }; }
-# erase FOLDER UNIT...: removes the files or links of these names in it. That is the first attempt for all units, in one process; the steps
-# of each unit find what is left, with the error
-erase() {
-  folder=$1
-  shift
-  for unit; do shift; set -- "$@" "$folder/$unit"; done
-  rm -f -- "$@" 2>/dev/null
-}
-
-# retire UNIT TOKEN: removes its record after systemd has read that the unit is gone; before that it would count as foreign.
-# The token is kept.
-retire() {
-  [ ! -f "./$1.d/zz-fleet-fenced.conf" ] || unfence "$1" || return
-  { save "$L/tmp/record" "token=$2\n" && mv -f "$L/tmp/record" "$L/removed/$1"; } ||
-    mv -f "$L/units/$1" "$L/removed/$1" || return
-  rm -f "$L/units/$1" && forget_reverted "$1"
 }
 
 # journal UNIT LINES CLOCK: its last lines since then. With --since, --lines would give the first ones.

@@ -13,7 +13,8 @@
 # arm UNIT TOKEN HASH DIGEST MS: arms the revert of the change that follows. "armed" is put in place last, when systemd has
 # the timer and everything is on the disk
 arm() {
-  [ -z "$(absent systemd-run cp)" ] || { echo 'systemd-run is not there'; return 1; }
+  absent systemd-run cp
+  [ -z "$out" ] || { echo 'systemd-run is not there'; return 1; }
   mine=$L/confirm/$1 revert=fleet-confirm@$1
   rm -rf "$mine" && own "$L/confirm" "$mine" && keep_old "$1" "$2" && revert_text "$1" >"$mine/revert" &&
     keep_room && confirmation "$@" >"$mine/.armed" && install_revert && start_timer "$5" && mv "$mine/.armed" "$mine/armed" &&
@@ -168,7 +169,7 @@ revert_now() {
     is_about "$mine/armed" "$2" "$3" || return 20
     echo failed >"$mine/why"
     S=130
-    order systemctl start -- "$revert.service"
+    order request start -- "$revert.service"
     unset S
     is_about "$mine/reverted" "$2" || { echo 'the revert has not ended'; return 1; }
   }

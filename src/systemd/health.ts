@@ -21,7 +21,8 @@ export function healthQuery(request: HealthRequest): Query<Failure | undefined, 
   return {
     kind: 'health',
     request,
-    script: withoutComments(healthShell) + complete('health', [`section healthy healthy ${words.join(' ')}`]),
+    script:
+      withoutComments(healthShell) + complete('health', [`section healthy from healthy ${words.join(' ')}`]),
     deadlineMs: forMs + withinMs + RESERVE_MS,
     read: (sections) => readHealth(request, sections),
   };

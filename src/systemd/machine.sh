@@ -5,46 +5,67 @@
 export LC_ALL=C SYSTEMD_COLORS=0 SYSTEMD_LOG_COLOR=0 SYSTEMD_PAGER= SYSTEMD_URLIFY=0 PATH="$PATH:/usr/sbin:/sbin"
 # A lost connection must not end a script half-way.
 trap '' PIPE
+nl='
+'
 
 # frame NAME STATUS BYTES TEXT: one section of the answer; on stderr, the end of its part
 frame() {
   printf '\n%s\n' "$M" >&2
   printf '%s %s %s %s\n%s' "$M" "$1" "$2" "$3" "$4"
 }
-# section NAME COMMAND...: runs it in a subshell and frames its output, which is also in $out. Commands read from
-# /dev/null, because standard input is the script itself.
+# section NAME FUNCTION...: runs it in this shell and frames what it puts into $out. Functions read from /dev/null, because
+# standard input is the script itself.
 section() {
-  name=$1
-  shift
-  out=$("$@" </dev/null)
-  status=$?
-  frame "$name" "$status" "${#out}" "$out"
-  return "$status"
-}
-# step NAME COMMAND...: runs it in this shell, where it may set variables; its output counts as stderr
-step() {
-  name=$1
+  section=$1 out=
   shift
   "$@" </dev/null >&2
   status=$?
-  frame "$name" "$status" 0 ''
+  frame "$section" "$status" "${#out}" "$out"
+  return "$status"
+}
+# from COMMAND...: puts its output into $out, for "section"
+from() { out=$("$@"); }
+# say LINE: adds it to $out
+say() { out=$out${out:+$nl}$1; }
+# step NAME COMMAND...: runs it in this shell; its output counts as stderr
+step() {
+  step=$1
+  shift
+  "$@" </dev/null >&2
+  status=$?
+  frame "$step" "$status" 0 ''
+  return "$status"
+}
+# attempt NAME COMMAND...: the same for one of many units, without a frame for a success, because a machine sends each of them
+# by itself
+attempt() {
+  step=$1
+  shift
+  "$@" </dev/null >&2 && return
+  status=$?
+  frame "$step" "$status" 0 ''
   return "$status"
 }
 
 # leave: releases the locks
 leave() { exec 7>&- 8>&- 9>&-; }
 
-# absent TOOL...: the tools that are not installed
-absent() { for tool; do command -v "$tool" >/dev/null || printf '%s\n' "$tool"; done; }
+# absent TOOL...: puts the tools that are not installed into $out
+absent() {
+  out=
+  for tool; do command -v "$tool" >/dev/null || say "$tool"; done
+}
 
 # within SECONDS TOOL...: ends a tool that hangs
-within() {
-  timeout -k 1 "$@" && return
-  set -- $? "$@"
+within() { timeout -k 1 "$@" || ended $? "$@"; }
+# ended STATUS SECONDS TOOL...: whether "timeout" has ended it
+ended() {
   case $1 in 124 | 137) echo "$3 timed out after $2 s" >&2 ;; esac
-  return $1
+  return "$1"
 }
 systemctl() { within "${S:-31}" systemctl "$@"; }
+# told VERB...: puts the output of systemctl into $said, with times in UTC, which the reader expects
+told() { said=$(TZ=UTC timeout -k 1 "${S:-31}" systemctl "$@") || ended $? "${S:-31}" systemctl; }
 journalctl() { within 20 journalctl "$@"; }
 
 # --- reading
@@ -54,13 +75,13 @@ clock() { read -r now rest </proc/uptime && now=$((${now%.*} * 100 + 1${now#*.} 
 # facts CLOCK: facts about the machine; with a CLOCK also the time of day, which takes a process
 facts() {
   # The file may have no newline at its end.
-  { read -r id || [ "$id" ]; } </etc/machine-id && echo "machine-id $id"
-  read -r boot </proc/sys/kernel/random/boot_id && echo "boot-id $boot"
-  read -r uptime rest </proc/uptime && echo "uptime $uptime"
-  [ ! -s "$L/cluster" ] || { read -r owner <"$L/cluster" && echo "cluster $owner"; }
+  { read -r id || [ "$id" ]; } </etc/machine-id && say "machine-id $id"
+  read -r boot </proc/sys/kernel/random/boot_id && say "boot-id $boot"
+  read -r uptime rest </proc/uptime && say "uptime $uptime"
+  [ ! -s "$L/cluster" ] || { read -r owner <"$L/cluster" && say "cluster $owner"; }
   read_lease
-  [ "$deadline" = 0 ] || ! systemctl is-active --quiet fleet-lease.service || echo "lease $deadline"
-  [ -z "$1" ] || echo "clock $(date +%s)"
+  [ "$deadline" = 0 ] || ! systemctl is-active --quiet fleet-lease.service || say "lease $deadline"
+  [ -z "$1" ] || say "clock $(date +%s)"
 }
 # read_lease: sets $deadline to that of the lease, 0 for none; $boot is the boot id
 read_lease() {
@@ -78,21 +99,21 @@ recent_version() {
 }
 # vitals: load, memory, and $version
 vitals() {
-  read -r one five fifteen rest </proc/loadavg && echo "load $one $five $fifteen"
+  read -r one five fifteen rest </proc/loadavg && say "load $one $five $fifteen"
   # MemTotal, MemFree and, since Linux 3.14, MemAvailable are the first lines, in KiB.
   { read -r key total rest && read -r key rest && read -r key available rest; } </proc/meminfo &&
-    [ "$key" = MemAvailable: ] && echo "memory $total $available"
-  echo "systemd $version"
+    [ "$key" = MemAvailable: ] && say "memory $total $available"
+  say "systemd $version"
 }
-# each COMMAND FILE...: runs it on the files that exist. It fails if a file cannot be read, unless another fleet process has
-# removed the file in the meantime
+# each COMMAND FILE...: runs it on the files that exist, with its output in $out. It fails if a file cannot be read, unless
+# another fleet process has removed the file in the meantime
 each() {
-  command=$1
+  command=$1 out=
   shift
   while :; do
     for file; do shift; [ ! -e "$file" ] || set -- "$@" "$file"; done
     [ $# -gt 0 ] || return 0
-    "$command" -- "$@" && return
+    out=$("$command" -- "$@") && return
     for file; do [ -e "$file" ] || continue 2; done
     return 1
   done
@@ -125,23 +146,37 @@ is_template() { case "${1#*@}" in "$1" | .*.* | [!.]*) return 1 ;; esac; }
 # find_units UNIT...: sets $found to the units that systemd may know and that are not in $known, also in a section. Most
 # names are of units on other machines, and systemd would search all its folders for each of them.
 find_units() {
-  found= folders=
-  for folder in "$D" $F; do [ ! -d "$folder" ] || folders="$folders $folder"; done
+  found= stem=@
+  find_folders
   for unit; do
     case "$known" in *" $unit "*) continue ;; esac
     ! has_traces "$unit" || found="$found $unit"
   done
   frame found 0 "${#found}" "$found"
 }
+# find_folders: sets $folders to the folders of unit files that exist
+find_folders() {
+  folders=
+  for folder in "$D" $F; do [ ! -d "$folder" ] || folders="$folders $folder"; done
+}
 # has_traces UNIT: it has a file, a template or an invocation; systemd before 233 keeps no links to invocations
 has_traces() {
   [ ! -L "/run/systemd/units/invocation:$1" ] && [ -d /run/systemd/units ] || return 0
-  template=
-  case "$1" in *@*) template=${1%%@*}@.${1##*.} ;; esac
-  for folder in $folders; do
-    for file in "$1" $template; do ! is_there "$folder/$file" || return 0; done
-  done
+  case "$1" in
+    *@*)
+      [ "${1%%@*}" = "$stem" ] || list_stem "${1%%@*}"
+      case "$stem_files" in *" $1 "* | *" $stem@.${1##*.} "*) return 0 ;; esac
+      ;;
+    *) for folder in $folders; do [ ! -e "$folder/$1" ] && [ ! -L "$folder/$1" ] || return 0; done ;;
+  esac
   return 1
+}
+# list_stem STEM: sets $stem_files to the templates and instances with that name, which is one search for all of them
+list_stem() {
+  stem=$1 stem_files=' '
+  for folder in $folders; do
+    for file in "$folder/$1@"*; do ! is_there "$file" || stem_files="$stem_files${file##*/} "; done
+  done
 }
 # digests UNIT...: of unit files, or of the template of an instance without one, and of the drop-ins of fenced units
 digests() {
@@ -182,29 +217,29 @@ links() {
   ! boots || [ ! -L multi-user.target.wants/fleet.target ] || useless=
   for link in *.wants/* *.requires/* *.upholds/*; do
     case "$link" in $useless) continue ;; esac
-    [ ! -L "./$link" ] || printf '%s\n' "$link"
+    [ ! -L "./$link" ] || say "$link"
   done
 }
-# show UNIT...: a block of properties for each, in this order, or the reason why systemd cannot show it. systemctl ends at
+# show UNIT...: puts a block of properties for each into $out, in this order, or the reason why systemd cannot show it. systemctl ends at
 # the first unit that it cannot show, and when systemd re-executes itself. 1: systemd is unresponsive
 show() {
   for unit; do
     shift
     is_template "$unit" || { set -- "$@" "$unit"; continue; }
     find_template "$unit"
-    printf 'Id=%s\nLoadState=%s\nActiveState=inactive\nSubState=dead\nFragmentPath=%s\n\n' "$unit" "$load" "$file"
+    out="${out}Id=$unit${nl}LoadState=$load${nl}ActiveState=inactive${nl}SubState=dead${nl}FragmentPath=$file$nl$nl"
   done
   clock
   asked=$# refused=0 limit=$((now + 500))
   # Without a unit, systemctl shows the manager.
   while [ $# -gt 0 ] || [ "$asked" -eq 0 ]; do
-    blocks=$(properties "$@")
+    properties "$@"
     status=$?
-    [ -z "$blocks" ] || printf '%s\n\n' "$blocks"
+    [ -z "$said" ] || out=$out$said$nl$nl
     [ "$status" -ne 0 ] || return 0
     clock
-    [ -z "$blocks" ] || refused=0 limit=$((now + 500))
-    while case "$blocks" in *Id=*) ;; *) false ;; esac; do blocks=${blocks#*Id=}; shift; done
+    [ -z "$said" ] || refused=0 limit=$((now + 500))
+    while case "$said" in *Id=*) ;; *) false ;; esac; do said=${said#*Id=}; shift; done
     [ $# -gt 0 ] || [ "$asked" -eq 0 ] || return 0
     [ "$now" -lt "$limit" ] || return 1
     # If systemd knows whether the unit is active, it is responsive; before, it may have been away.
@@ -212,15 +247,13 @@ show() {
     [ $# -eq 0 ] || active=$(systemctl is-active -- "$1")
     [ "$active" ] || { sleep 0.1 2>/dev/null || sleep 1; continue; }
     refused=$((refused + 1))
-    [ "$refused" -ge 3 ] && ! why=$(properties "$1" 2>&1 >/dev/null) || continue
-    printf 'Id=%s\nActiveState=%s\nUnknown=%s\n\n' "$1" "$active" "${why%%
-*}"
+    [ "$refused" -ge 3 ] && ! why=$(properties "$1" 2>&1) || continue
+    out="${out}Id=$1${nl}ActiveState=$active${nl}Unknown=${why%%"$nl"*}$nl$nl"
     refused=0
     shift
   done
 }
-# properties UNIT...: with times in UTC, which the reader expects
-properties() { TZ=UTC systemctl show --no-pager --property="$P" -- "$@"; }
+properties() { told show --no-pager --property="$P" -- "$@"; }
 # find_template UNIT: sets $file to the file of a template and $load to its LoadState, which systemd does not have
 find_template() {
   load=not-found file=

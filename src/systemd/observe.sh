@@ -5,30 +5,34 @@
 list_units() {
   for unit; do
     shift
-    ! is_template "$unit" || { find_template "$unit"; printf '%s %s\n' "$unit" "$load"; continue; }
+    ! is_template "$unit" || { find_template "$unit"; say "$unit $load"; continue; }
     while case "$unit" in *\\*) ;; *) false ;; esac; do unit=${unit%%\\*}?${unit#*\\}; done
     set -- "$@" "$unit"
   done
-  [ $# -eq 0 ] || systemctl list-units --all --full --plain --no-legend --no-pager -- "$@"
+  [ $# -gt 0 ] || return 0
+  told list-units --all --full --plain --no-legend --no-pager -- "$@"
+  set -- $?
+  say "$said"
+  return "$1"
 }
 # invocations UNIT...: the links to the invocation ids of these units; systemd keeps them since 233
 invocations() {
-  cd /run/systemd/units || return
   for unit; do
     shift
-    [ ! -L "invocation:$unit" ] || set -- "$@" "invocation:$unit"
+    [ ! -L "/run/systemd/units/invocation:$unit" ] || set -- "$@" "invocation:$unit"
   done
-  [ $# -eq 0 ] || stat -c '%n %N' -- "$@"
+  out=$(cd /run/systemd/units && { [ $# -eq 0 ] || stat -c '%n %N' -- "$@"; })
 }
 # texts UNIT...: their files, as lines `unit base64`, because $(...) would not keep every byte
 texts() {
+  absent base64
   # Otherwise every text would be empty.
-  [ -z "$(absent base64)" ] || { echo 'base64 is not there, install coreutils' >&2; return 12; }
+  [ -z "$out" ] || { echo 'base64 is not there, install coreutils' >&2; return 12; }
   cd "$D" || return
   for unit; do
     [ -f "./$unit" ] || continue
     text=$(base64 -w 0 <"./$unit") || { [ ! -f "./$unit" ] || return; continue; }
-    printf '%s %s\n' "$unit" "$text"
+    say "$unit $text"
   done
 }
 # tokens: all files with tokens, removed units included

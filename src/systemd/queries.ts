@@ -49,7 +49,7 @@ export function statusQuery(request: StatusRequest): Query<readonly string[], 's
     request,
     script: complete(
       'statuses',
-      units.map((unit, index) => `section status:${index} status_of ${quote(unit)} ${lines}`),
+      units.map((unit, index) => `section status:${index} from status_of ${quote(unit)} ${lines}`),
     ),
     isPublic: true,
     most: 'text',
@@ -86,6 +86,16 @@ export function unitFileQuery(
   };
 }
 
+/** The states of units that have changed since a change script of this session has reported them. */
+export function statesQuery(units: readonly string[]): Query<readonly Section[]> {
+  return {
+    kind: 'states',
+    request: units,
+    script: complete('states', [`report units ${units.map(quote).join(' ')}`]),
+    read: (sections) => sections,
+  };
+}
+
 /** The last lines of the journal of each unit since a change script of this session began, by unit. */
 export function journalsQuery(
   units: readonly string[],
@@ -97,7 +107,7 @@ export function journalsQuery(
     script: complete('journals', [
       // Otherwise journald may not have read yet what a process wrote just before it ended.
       'journalctl --quiet --sync </dev/null >/dev/null 2>&1',
-      ...units.map((unit, index) => `section journal:${index} journal ${quote(unit)} ${lines} "$began"`),
+      ...units.map((unit, index) => `section journal:${index} from journal ${quote(unit)} ${lines} "$began"`),
     ]),
     isPublic: true,
     read: (sections) =>
@@ -128,7 +138,7 @@ export function verifyQuery(request: VerifyRequest): Query<readonly string[], 'v
     script: complete('verification', [
       'step stage stage || return',
       ...files.map(({ name, text }) => `printf '%b' ${encodeForPrintf(text)} >"$V"/${quote(name)}`),
-      `section verify analyze ${units.map((unit) => quote(`./${unit}`)).join(' ')}`,
+      `section verify from analyze ${units.map((unit) => quote(`./${unit}`)).join(' ')}`,
       'rm -rf "$V"',
     ]),
     read: (sections) => readVerification(request, sections),

@@ -32,6 +32,30 @@ export function readStates(units: readonly string[], sections: readonly Section[
   return new Map([...units.map((unit) => [unit, readListed(unit)] as const), ...known]);
 }
 
+/**
+ * The states at the end of a change. `units-now` lists them: a unit that is listed in the state and run of `started` has
+ * not changed.
+ */
+export function readFinalStates(units: readonly string[], sections: readonly Section[]): States {
+  const listed = findSection(sections, 'units-now');
+  const shown = readStates(units, sections, 'units');
+  if (listed?.status !== 0) return shown;
+  const readListed = listedIn(listed.stdout);
+  const unchanged = [...readStates(units, sections, 'started')].filter(([unit, state]) => {
+    const now = readListed(unit);
+    return now.active === state.active && now.sub === state.sub && now.invocation === state.invocation;
+  });
+  return new Map([...unchanged, ...shown]);
+}
+
+/** The units that have changed since `started`. */
+export function changedUnits(units: readonly string[], sections: readonly Section[]): readonly string[] {
+  if (findSection(sections, 'units-now')?.status !== 0) return [];
+  const started = readStates(units, sections, 'started');
+  const states = readFinalStates(units, sections);
+  return units.filter((unit) => started.has(unit) && !states.has(unit));
+}
+
 /** `|web.service active running|`, and `invocation:web.service 'invocation:web.service' -> '0123…'`. */
 function listedIn(text: string): (unit: string) => SystemdState {
   const [list = '', ...invocations] = text.split('\n');

@@ -4,7 +4,15 @@ import { readNumber } from '../machine/limits.ts';
 import { hasStep, type UnitChange } from '../plan/step.ts';
 import { isOfTemplate } from './change-jobs.ts';
 import type { Section } from './frame.ts';
-import { MOST_LINES, messagesAbout, readLeft, readQueued, readStates, type States } from './read-evidence.ts';
+import {
+  MOST_LINES,
+  messagesAbout,
+  readFinalStates,
+  readLeft,
+  readQueued,
+  readStates,
+  type States,
+} from './read-evidence.ts';
 
 const UNVERIFIED: Failure = { code: 'unverified' };
 
@@ -19,7 +27,7 @@ export function readOutcomes(
   blocks = true,
 ): readonly UnitOutcome[] {
   const names = changes.map(({ unit }) => unit);
-  const states = readStates(names, sections, 'units');
+  const states = readFinalStates(names, sections);
   const before = readStates(names, sections, 'started');
   const ofMachine = machineFailure(sections);
   const byIndex = new Map<string, Section[]>();

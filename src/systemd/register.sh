@@ -137,6 +137,6 @@ registered() {
 texts() {
   for file in "$C"/*; do
     case " $* " in *" ${file##*/} "*) continue ;; esac
-    [ ! -f "$file" ] || section text cat "$file"
+    [ ! -f "$file" ] || section text from cat "$file"
   done
 }

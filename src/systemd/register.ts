@@ -31,7 +31,7 @@ export function registerQuery(request: VoterRequest): Query<VoterAnswer, 'regist
         ...waitLines(request),
         `step lock lock_register ${quote(register)} || return`,
         ...actionLines(action),
-        'section registered registered',
+        'section registered from registered',
         ...(unlessKnown === undefined ? [] : [`texts ${unlessKnown.map(quote).join(' ')}`]),
       ]),
     read: (sections, { name }) => readAnswer(sections, name),

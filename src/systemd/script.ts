@@ -1,5 +1,6 @@
 import { quote } from '../ssh/shell.ts';
 import changeShell from './change.sh';
+import installShell from './install.sh';
 import jobsShell from './jobs.sh';
 import machineShell from './machine.sh';
 import observeShell from './observe.sh';
@@ -57,7 +58,8 @@ export function openingScript(marker: string, paths: MachinePaths, purpose: 'rea
     ...(purpose === 'change' && { W: String(LOCK_WAIT_SECONDS) }),
   };
   const settings = Object.entries(variables).map(([name, value]) => `${name}=${quote(value)}\n`);
-  const functions = machineShell + (purpose === 'change' ? observeShell + jobsShell + changeShell : '');
+  const functions =
+    machineShell + (purpose === 'change' ? observeShell + jobsShell + changeShell + installShell : '');
   return settings.join('') + withoutComments(functions);
 }
 

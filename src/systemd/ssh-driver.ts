@@ -20,7 +20,8 @@ import {
 } from './driver.ts';
 import { journalBytes, readJournalScript } from './journal.ts';
 import { openJournal } from './journal-stream.ts';
-import { journalsQuery } from './queries.ts';
+import { journalsQuery, statesQuery } from './queries.ts';
+import { changedUnits } from './read-evidence.ts';
 import { readOutcomes } from './read-outcomes.ts';
 import { MACHINE_PATHS, type MachinePaths } from './script.ts';
 import { ScriptRunner } from './script-runner.ts';
@@ -171,7 +172,14 @@ function changeQuery(
     request: changes,
     script: changeScript(changes, owner, waits, by),
     deadlineMs: waits.ms === undefined ? CHANGE_DEADLINE_MS : WAITLESS_DEADLINE_MS + waits.ms,
-    read: (sections, { name, ask }) => withJournals(readOutcomes(name, changes, sections, waits.blocks), ask),
+    read: async (sections, { name, ask }) => {
+      const changed = changedUnits(
+        changes.map(({ unit }) => unit),
+        sections,
+      );
+      const all = changed.length === 0 ? sections : [...sections, ...(await ask(statesQuery(changed)))];
+      return withJournals(readOutcomes(name, changes, all, waits.blocks), ask);
+    },
   };
 }
 

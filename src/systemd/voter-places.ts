@@ -26,7 +26,7 @@ export function voterPlacesQuery(): Query<readonly VoterPlace[], 'voters', undef
   return {
     kind: 'voters',
     request: undefined,
-    script: complete('voters', ['[ ! -f "$L/voters" ] || section voters head -c 4096 -- "$L/voters"']),
+    script: complete('voters', ['[ ! -f "$L/voters" ] || section voters from head -c 4096 -- "$L/voters"']),
     isPublic: true,
     read: (sections) => readVoterPlaces(findSection(sections, 'voters')?.stdout ?? ''),
   };

@@ -4,6 +4,7 @@ import type { Failure } from '../../src/cluster/failure.ts';
 import type { UnitChange } from '../../src/plan/step.ts';
 import type { Section } from '../../src/systemd/frame.ts';
 import { readObservation } from '../../src/systemd/observation.ts';
+import { changedUnits } from '../../src/systemd/read-evidence.ts';
 import { readOutcomes } from '../../src/systemd/read-outcomes.ts';
 import { writeRecord } from '../../src/systemd/record.ts';
 import { changes, recordOf } from './changes.ts';
@@ -315,6 +316,22 @@ describe('the outcome of a change', () => {
     expect(failureOf([started, section('units-listed', run(first))])).toBeUndefined();
     expect(failureOf([started, section('units-listed', run(second))])).toMatchObject({ code: 'not-up' });
     expect(failureOf([started, section('units-listed', '|')])).toMatchObject({ code: 'not-up' });
+  });
+
+  it.each([
+    ['in the same state and run', 'active running', '1', []],
+    ['in another run', 'active running', '2', [WEB]],
+    ['in another state', 'activating auto-restart', '1', [WEB]],
+  ])('rests on the state at the start of a unit that is listed %s', (_, state, digit, changed) => {
+    const started = section('started', shown(WEB, { InvocationID: '1'.repeat(32) }));
+    const listed = `|${WEB} ${state}|\ninvocation:${WEB} 'invocation:${WEB}' -> '${digit.repeat(32)}'`;
+    const sections = [started, section('units-now', listed)];
+    expect(changedUnits([WEB], sections)).toEqual(changed);
+    const failure = failureOf(sections);
+    expect(failure).toEqual(changed.length === 0 ? undefined : { code: 'unverified' });
+    const again = section('units', shown(WEB, { ActiveState: 'failed' }));
+    expect(failureOf([...sections, again])).toMatchObject({ code: 'not-up' });
+    expect(changedUnits([WEB], [started, section('units-now', listed, 1)])).toEqual([]);
   });
 
   it('tells what a start waits for that is still queued', () => {

@@ -173,6 +173,54 @@ describe('a change', () => {
     expect(machine.calls('daemon-reload')).toHaveLength(2);
   });
 
+  it('takes as many processes for twelve units as for four', async () => {
+    const processes = async (count: number): Promise<readonly number[]> => {
+      const machine = await createLocalMachine();
+      const names = Array.from({ length: count }, (_, index) => `web@${index}.service`);
+      const passes = [
+        names.map((name) => changes.launch(name, OLD, 1)),
+        names.map((name) => changes.stop(name, OLD, 2)),
+        names.map((name) => changes.start(name, OLD, 3)),
+        names.map((name) => changes.remove(name, 4)),
+      ];
+      const counts: number[] = [];
+      for (const all of passes) {
+        const outcomes = await machine.change(all, { killAt: Number.MAX_SAFE_INTEGER });
+        expect(outcomes.filter(({ failure }) => failure !== undefined)).toEqual([]);
+        counts.push((machine.text('stub/processes') ?? '').split('\n').length - 1);
+        machine.forget('processes');
+      }
+      return counts;
+    };
+    const [few, many] = [await processes(4), await processes(12)];
+    for (const [index, count] of many.entries()) expect([index, count]).toEqual([index, few[index]]);
+  });
+
+  it('keeps the tokens of many removed units on a full disk', async () => {
+    const machine = await createLocalMachine();
+    const names = ['a.service', 'b.service', 'c.service'];
+    await machine.change(names.map((name) => changes.launch(name, OLD, 1)));
+    const [spare, full] = ['save "$L/tmp/$$/$1"', '{ : >"$L/tmp/$$/$1"; false; } && save "$L/tmp/$$/$1"'];
+    const rewrite = (script: string): string => script.replace(spare, () => full);
+    const outcomes = await machine.change(
+      names.map((name) => changes.remove(name, 2)),
+      { rewrite },
+    );
+    expect(outcomes.map(({ failure }) => failure)).toEqual([undefined, undefined, undefined]);
+    for (const name of names) expect(machine.text('var/removed', name)).toBe('token=2\n');
+    expect(machine.files('var/tmp')).toEqual([]);
+  });
+
+  it('does not wait for a stop that takes no time', async () => {
+    const machine = await createLocalMachine();
+    await machine.change([changes.launch(WEB, NEW, 1)]);
+    await machine.change([changes.stop(WEB, NEW, 2)]);
+    expect(machine.calls('list-jobs')).toEqual([]);
+    await machine.change([changes.start(WEB, NEW, 3)]);
+    await machine.change([changes.remove(WEB, 4)]);
+    expect(machine.calls('list-jobs')).toEqual([]);
+  });
+
   it('reloads nothing when no file changed', async () => {
     const machine = await createLocalMachine();
     await machine.change([changes.launch(WEB, OLD, 1)]);

@@ -66,7 +66,7 @@ it('checks the requested units with all files in place, and removes the files', 
     [
       'step stage stage || return',
       `printf '%b' 'it\\0047s\\n' >"$V"/'a\\x2db.mount'`,
-      `section verify analyze './a\\x2db.mount'`,
+      `section verify from analyze './a\\x2db.mount'`,
       'rm -rf "$V"',
     ].join('\n'),
   );
