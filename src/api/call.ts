@@ -15,10 +15,10 @@ export type Call = {
   readonly takesAWhile: () => void;
 };
 
-/** The answer to a request; without a body only the status is sent. */
+/** The answer to a request; without a body only the status is sent. A long text is in pieces, which answers can share. */
 export type ApiResponse = {
   readonly status: number;
-  readonly body?: { readonly type: string; readonly text: string | Buffer };
+  readonly body?: { readonly type: string; readonly text: string | readonly Buffer[] };
 };
 
 /** A refused request, with its HTTP status. */

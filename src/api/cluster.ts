@@ -5,7 +5,6 @@ import type { ClusterSnapshot } from '../cluster/snapshot.ts';
 import type { Emit } from '../reconcile/events.ts';
 import { comparedRegistry, refuseDoubtful } from '../reconcile/outdated.ts';
 import type { PassRequest, ReconcileReport } from '../reconcile/pass.ts';
-import { snapshotOf } from '../reconcile/snapshot.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { ApiError } from './call.ts';
@@ -14,6 +13,8 @@ import { ApiError } from './call.ts';
 export interface Watcher {
   /** Undefined before every machine was observed once. */
   readonly snapshot: ClusterSnapshot | undefined;
+  /** The same with this view of the registry. */
+  snapshotWith(registry: RegistryView): ClusterSnapshot | undefined;
   /** Epoch ms of the oldest observation in it. */
   readonly seenAt: number;
   /** Whether its loop has run recently. */
@@ -62,7 +63,11 @@ export class Cluster {
   #changedAt = 0;
 
   constructor(options: ClusterOptions) {
-    this.registry = comparedRegistry(options.registry, () => this.#seen().machines, refuseDoubtful);
+    this.registry = comparedRegistry(
+      options.registry,
+      () => observed(this.watcher.snapshot).machines,
+      refuseDoubtful,
+    );
     this.watcher = options.watcher;
     this.origin = options.origin;
     this.#options = options;
@@ -87,8 +92,7 @@ export class Cluster {
 
   async #snapshot(): Promise<ClusterSnapshot> {
     const view = await this.#load();
-    const { leases, machines, ...rest } = this.#seen();
-    return snapshotOf({ ...rest, clock: this.#options.clock, leases: () => leases }, view, machines);
+    return observed(this.watcher.snapshotWith(view));
   }
 
   async #settledSnapshot(): Promise<ClusterSnapshot> {
@@ -119,12 +123,6 @@ export class Cluster {
     return { reasons, warnings: lines(true) };
   }
 
-  #seen(): ClusterSnapshot {
-    const { snapshot } = this.watcher;
-    if (snapshot === undefined) throw new ApiError(503, 'fleetd has not observed every machine yet');
-    return snapshot;
-  }
-
   /** Unit files are parsed once per revision. */
   async #load(): Promise<RegistryView> {
     const view = await this.registry.load();
@@ -133,4 +131,10 @@ export class Cluster {
     this.#changedAt = this.now;
     return view;
   }
+}
+
+/** Throws {@link ApiError} 503 before every machine was observed once. */
+function observed(snapshot: ClusterSnapshot | undefined): ClusterSnapshot {
+  if (snapshot === undefined) throw new ApiError(503, 'fleetd has not observed every machine yet');
+  return snapshot;
 }

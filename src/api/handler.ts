@@ -74,12 +74,15 @@ async function answer({ cluster, metrics }: HandlerOptions, call: Call): Promise
 
 function send(response: ServerResponse, { status, body }: ApiResponse): void {
   if (response.headersSent || response.destroyed) return;
+  const pieces = typeof body?.text === 'string' ? [body.text] : (body?.text ?? []);
+  const length = pieces.reduce((sum, piece) => sum + Buffer.byteLength(piece), 0);
   response.writeHead(status, {
-    ...(body !== undefined && { 'content-type': body.type, 'content-length': Buffer.byteLength(body.text) }),
+    ...(body !== undefined && { 'content-type': body.type, 'content-length': length }),
     // The rest of a body that is too long is not read.
     ...(status === 413 && { connection: 'close' }),
   });
-  response.end(body?.text);
+  for (const piece of pieces) response.write(piece);
+  response.end();
 }
 
 /** 400 for an invalid request, 503 for an unusable cluster; undefined for an unexpected error. */

@@ -123,7 +123,12 @@ export class Controller {
 
   /** The latest snapshot; undefined before every machine was observed once and the registry was read. */
   get snapshot(): ClusterSnapshot | undefined {
-    return this.#registry === undefined || !this.#hasObserved ? undefined : this.#snapshot(this.#registry);
+    return this.#registry === undefined ? undefined : this.snapshotWith(this.#registry);
+  }
+
+  /** The same with a view of the registry that may be newer than that of this controller. */
+  snapshotWith(registry: RegistryView): ClusterSnapshot | undefined {
+    return this.#registry === undefined || !this.#hasObserved ? undefined : this.#snapshot(registry);
   }
 
   /** Epoch ms of the oldest observation of a reachable machine in the snapshot. */

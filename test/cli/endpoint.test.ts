@@ -73,7 +73,7 @@ describe('--endpoint', () => {
   it('says why a controller cannot tell', async () => {
     const house = await busyHouse();
     const { socketPath } = await Api.of(house);
-    vi.spyOn(house.controller, 'snapshot', 'get').mockReturnValue(undefined);
+    vi.spyOn(house.controller, 'snapshotWith').mockReturnValue(undefined);
     const { err } = await (await makeDesk()).run(['list-units', '--endpoint', `unix:${socketPath}`]);
     expect(err).toContain('refuses: "fleetd has not observed every machine yet"');
   });
