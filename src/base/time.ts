@@ -2,7 +2,7 @@ import { uptime } from 'node:os';
 
 /** Epoch ms → `2026-11-23T06:05:41Z`: the same on every machine, and a value that `--since` and scripts can read. */
 export function formatTime(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+  return `${new Date(ms).toISOString().slice(0, -'.000Z'.length)}Z`;
 }
 
 /** The formatted parts of a time in a time zone. */

@@ -6,7 +6,7 @@ import {
   type MachineView,
   observedOn,
 } from '../cluster/snapshot.ts';
-import { reachedState, TARGET_STATES, type TargetState } from '../cluster/unit-state.ts';
+import { type ObservedUnit, reachedState, TARGET_STATES, type TargetState } from '../cluster/unit-state.ts';
 import { groupsIn } from '../plan/rollout.ts';
 import type { Decision } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
@@ -58,6 +58,7 @@ export async function listUnitFiles(from: SnapshotSource): Promise<Listing<UnitF
   const scope = new Set(copied.map(({ name }) => name));
   const decisions = new Map(schedule(snapshot, scope).map((decision) => [decision.unit, decision]));
   const rolloutOf = rolloutsIn(snapshot);
+  const descriptionOf = descriptions();
   return {
     rows: snapshot.units.map((unit) => ({
       unit: unit.name,
@@ -98,6 +99,11 @@ export function placesOf(
 
 /** The progress of a new text by the records on the machines; undefined for a unit without a launched copy, or if none has an older one. */
 function rolloutsIn({ units, machines }: ClusterSnapshot): (unit: DesiredUnit) => UnitFileRow['rollout'] {
+  const digests = new Map(units.map(({ name, digest }) => [name, digest]));
+  const isOld = ({ name, record }: ObservedUnit): boolean =>
+    record?.target === 'launched' && digests.has(name) && record.digest !== digests.get(name);
+  // Most lists are of clusters without a rollout, and groups take long to find.
+  if (!machines.some(({ observation }) => observation?.units.some(isOld))) return () => undefined;
   /** For each launched copy, whether its text is an older one. */
   const copiesOf = ({ name, digest }: DesiredUnit): readonly boolean[] =>
     machines.flatMap((machine) => {
@@ -118,11 +124,16 @@ function rolloutsIn({ units, machines }: ClusterSnapshot): (unit: DesiredUnit) =
   };
 }
 
-/** The description with expanded specifiers; a template keeps them, because it has no instance. */
-function descriptionOf({ name, text }: DesiredUnit): string {
-  const written = description(parseUnitFile(text)) ?? '';
-  const unit = parseUnitName(name);
-  return isTemplate(unit) ? written : expandSpecifiers(written, unit);
+/** Descriptions with expanded specifiers; a template keeps them, because it has no instance. Equal texts are parsed once. */
+function descriptions(): (unit: DesiredUnit) => string {
+  const byText = new Map<string, string>();
+  return ({ name, text }) => {
+    const written = byText.get(text) ?? description(parseUnitFile(text)) ?? '';
+    byText.set(text, written);
+    if (!written.includes('%')) return written;
+    const unit = parseUnitName(name);
+    return isTemplate(unit) ? written : expandSpecifiers(written, unit);
+  };
 }
 
 function spread(

@@ -35,9 +35,8 @@ export type UnitRow = {
   readonly machine: MachineRef;
   /** fleet's hash of the unit file there (40 hex digits); empty if unknown. */
   readonly hash: string;
-} & Pick<SystemdState, 'load' | 'active' | 'sub'> &
-  Partial<Omit<SystemdState, 'result'>> &
-  Runs;
+  readonly state: Pick<SystemdState, 'load' | 'active' | 'sub'> & Partial<SystemdState>;
+} & Runs;
 
 /** The result of its last run (`success`, `exit-code`, …), its start or end, and the time of the next one; epoch ms. */
 type Runs = {
@@ -46,8 +45,8 @@ type Runs = {
   readonly nextRun?: number | undefined;
 };
 
-const UNREACHABLE = { load: 'unknown', active: 'unknown', sub: 'unreachable', hash: '' };
-const ABSENT = { load: 'not-found', active: 'inactive', sub: 'dead', hash: '' };
+const UNREACHABLE = { load: 'unknown', active: 'unknown', sub: 'unreachable' };
+const ABSENT = { load: 'not-found', active: 'inactive', sub: 'dead' };
 
 /** All units of fleet on machines, and all units that should be on one. */
 export async function listUnits(from: SnapshotSource): Promise<Listing<UnitRow>> {
@@ -82,7 +81,8 @@ function leftBehind(snapshot: ClusterSnapshot): readonly UnitRow[] {
     .map(({ name, machine }) => ({
       unit: name,
       machine: { name: '', id: machine, address: '' },
-      ...UNREACHABLE,
+      hash: '',
+      state: UNREACHABLE,
     }));
 }
 
@@ -108,10 +108,12 @@ function triggersByUnit({ units }: ClusterSnapshot): Triggers {
 function presentOn(machine: MachineView, triggers: Triggers): readonly UnitRow[] {
   // A template has a file and no state.
   const runnable = unitsOf(machine).filter(({ name }) => !isTemplateName(name));
-  return runnable.map(({ name, lost, record, ...unit }) => {
-    const state = lost === undefined ? unit.state : unknownState('');
-    const runs = runsOf(name, state, machine, triggers);
-    return { ...state, ...runs, unit: name, machine: machineRef(machine), hash: record?.hash ?? '' };
+  const ref = machineRef(machine);
+  return runnable.map((observed) => {
+    const { name, lost, record } = observed;
+    const state = lost === undefined ? observed.state : unknownState('');
+    const { result, lastRun, nextRun } = runsOf(name, state, machine, triggers);
+    return { unit: name, machine: ref, hash: record?.hash ?? '', state, result, lastRun, nextRun };
   });
 }
 
@@ -121,7 +123,7 @@ function missingOn(machine: MachineView, expected: readonly DesiredUnit[]): read
   const present = new Set(unitsOf(machine).map(({ name }) => name));
   return expected
     .filter(({ name }) => !present.has(name))
-    .map(({ name }) => ({ unit: name, machine: machineRef(machine), ...state }));
+    .map(({ name }) => ({ unit: name, machine: machineRef(machine), hash: '', state }));
 }
 
 /**

@@ -46,7 +46,11 @@ export function listingSignature<Row>(view: ListingView<Row>, listing: Listing<R
 
 export function rowsJson<Row>(fields: readonly Field<Row>[], rows: readonly Row[]): readonly object[] {
   const keys = fields.flatMap(({ json }) => Object.entries(json));
-  return rows.map((row) => Object.fromEntries(keys.map(([key, get]) => [key, get(row)])));
+  return rows.map((row) => {
+    const object: Record<string, unknown> = {};
+    for (const [key, get] of keys) object[key] = get(row);
+    return object;
+  });
 }
 
 /** `SINCE is the time of …. RESULT is …`: the sentences of help about the fields. */

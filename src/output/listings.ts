@@ -28,18 +28,20 @@ export const UNITS: ListingView<UnitRow> = {
   fields: [
     text('unit', (row) => row.unit),
     machine('machine', (row) => row.machine),
-    text('load', (row) => row.load),
-    text('active', (row) => row.active),
-    text('sub', (row) => row.sub),
+    text('load', ({ state }) => state.load),
+    text('active', ({ state }) => state.active),
+    text('sub', ({ state }) => state.sub),
     hash('hash', (row) => row.hash || undefined),
-    time('since', (row) => row.since, { meaning: 'the time of the last change of state' }),
-    number('restarts', (row) => row.restarts, { meaning: 'the number of automatic restarts by systemd' }),
-    bytes('memory', (row) => row.memoryBytes, {
+    time('since', ({ state }) => state.since, { meaning: 'the time of the last change of state' }),
+    number('restarts', ({ state }) => state.restarts, {
+      meaning: 'the number of automatic restarts by systemd',
+    }),
+    bytes('memory', ({ state }) => state.memoryBytes, {
       json: 'memoryBytes',
       meaning: 'the memory in use, if systemd counts it',
       isMeasure: true,
     }),
-    cpuTime('cpu', (row) => row.cpuNs, {
+    cpuTime('cpu', ({ state }) => state.cpuNs, {
       json: 'cpuNs',
       meaning: 'the CPU time of the last run, if systemd counts it',
       isMeasure: true,

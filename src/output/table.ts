@@ -46,22 +46,17 @@ export async function renderTable<Row>(
     columns.map(({ field, value }, index) => {
       const cells = rows.map((row) => oneLine(value(row, options)));
       if (options.legend) cells.unshift(field.toUpperCase());
-      return padColumn(cells, options.widths?.[index] ?? 0);
+      // Nothing comes after the last column.
+      return index === columns.length - 1 ? cells : padColumn(cells, options.widths?.[index] ?? 0);
     }),
   );
-  const [first = []] = drawn;
-  return first
-    .map(
-      (_, line) =>
-        `${drawn
-          .map((cells) => cells[line])
-          .join('')
-          .trimEnd()}\n`,
-    )
-    .join('');
+  const [first = [], ...others] = drawn;
+  return first.map((cell, line) => `${others.reduce((text, cells) => text + cells[line], cell)}\n`).join('');
 }
 
 const ASCII = /^[ -~]*$/;
+/** The usual cell, which stays as it is. */
+const WORDS = /^[!-~]+(?: [!-~]+)*$/;
 
 /** The cells, all as wide as the widest of them, which has at least `least` columns of a terminal, and the gap. */
 async function padColumn(cells: readonly string[], least: number): Promise<readonly string[]> {
@@ -77,6 +72,7 @@ async function padColumn(cells: readonly string[], least: number): Promise<reado
 
 /** A row is one line, whatever a description holds, as wide as it will be shown; an empty cell is `-`, as in fleet. */
 function oneLine(text: string): string {
+  if (WORDS.test(text)) return text;
   const line = visible(text.replaceAll(/\s+/g, ' ').trim());
   return line === '' ? '-' : line;
 }

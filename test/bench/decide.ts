@@ -72,7 +72,12 @@ function tableWork(): readonly Work[] {
 
 function rowOf(at: number): UnitRow {
   const machine = { id: idOf(`m${at % 100}`), name: `m${at % 100}`, address: `10.0.0.${at % 100}` };
-  return { unit: `web@${at}.service`, machine, hash: '', load: 'loaded', active: 'active', sub: 'running' };
+  return {
+    unit: `web@${at}.service`,
+    machine,
+    hash: '',
+    state: { load: 'loaded', active: 'active', sub: 'running' },
+  };
 }
 
 /** The CPU time of one run, garbage collection by other threads included, in ms. */

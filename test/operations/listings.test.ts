@@ -14,7 +14,7 @@ import { FALSE, GLOBAL, makeScene, SLEEP } from './scene.ts';
 async function units(ports: Ports): Promise<readonly string[]> {
   const { rows } = await listUnits(ports);
   return rows.map(
-    ({ unit, machine, load, active, sub }) => `${unit} ${machine.name} ${load} ${active} ${sub}`,
+    ({ unit, machine, state: { load, active, sub } }) => `${unit} ${machine.name} ${load} ${active} ${sub}`,
   );
 }
 
@@ -131,7 +131,7 @@ describe('list-units', () => {
     expect(
       rows
         .filter(({ machine }) => machine.name === 'm1')
-        .map(({ unit, active, sub, hash }) => [unit, active, sub, hash]),
+        .map(({ unit, state: { active, sub }, hash }) => [unit, active, sub, hash]),
     ).toEqual([
       ['a.service', 'unknown', 'unreachable', ''],
       ['g.service', 'unknown', 'unreachable', ''],

@@ -53,7 +53,7 @@ describe('a machine whose address only the fleet.conf of another operator has', 
     expect((await listUnits(theirs)).rows).toContainEqual(
       expect.objectContaining({
         unit: 'c.service',
-        sub: 'unreachable',
+        state: expect.objectContaining({ sub: 'unreachable' }),
         machine: expect.objectContaining({ name: 'm3' }),
       }),
     );

@@ -14,14 +14,13 @@ const unreachable = [{ machine: SILENT, message: 'no answer', hint: 'Check it', 
 const UNREACHABLE_JSON = [{ ...SILENT_JSON, reason: 'no answer', silentMs: 1500 }];
 const SINCE = Date.UTC(2026, 10, 23, 6, 5, 41);
 
-const UNIT = { unit: 'a.service', load: 'loaded', active: 'active', sub: 'running', hash: 'abc' };
+const UNIT = { unit: 'a.service', hash: 'abc' };
+const UP = { load: 'loaded', active: 'active', sub: 'running' };
+const STATE = { ...UP, restarts: 2, since: SINCE, memoryBytes: 4096, cpuNs: 15_000_000 };
 const RUNNING = {
   ...UNIT,
   machine: WEB,
-  restarts: 2,
-  since: SINCE,
-  memoryBytes: 4096,
-  cpuNs: 15_000_000,
+  state: STATE,
   result: 'success',
   lastRun: SINCE,
   nextRun: undefined,
@@ -30,18 +29,21 @@ const RUNNING = {
 describe('JSON', () => {
   it('of list-units', () => {
     const unreadable = [{ unit: 'x.service', message: 'it is damaged', hint: undefined }];
-    const silent = { ...UNIT, machine: SILENT, hash: '' };
+    const silent = { ...UNIT, machine: SILENT, hash: '', state: UP };
     expect(listingJson(UNITS, { rows: [RUNNING, silent], unreachable, unreadable })).toEqual({
       units: [
         {
-          ...RUNNING,
+          ...UNIT,
+          ...STATE,
           machine: WEB_JSON,
+          result: 'success',
           since: '2026-11-23T06:05:41Z',
           lastRun: '2026-11-23T06:05:41Z',
           nextRun: null,
         },
         {
-          ...silent,
+          ...UNIT,
+          ...UP,
           machine: SILENT_JSON,
           hash: null,
           restarts: null,
@@ -161,13 +163,14 @@ describe('JSON', () => {
   });
 
   it('is the same without its measures while nothing happens', () => {
-    const text = (changes: Partial<typeof RUNNING>, silentMs = 0): string =>
+    const text = (changes: Partial<typeof STATE>, silentMs = 0, runs: object = {}): string =>
       listingSignature(UNITS, {
-        rows: [{ ...RUNNING, ...changes }],
+        rows: [{ ...RUNNING, ...runs, state: { ...STATE, ...changes } }],
         unreachable: [{ ...unreachable[0], silentMs } as never],
         unreadable: [],
       });
-    for (const measure of ['memoryBytes', 'cpuNs', 'nextRun']) expect(text({ [measure]: 1 })).toBe(text({}));
+    for (const measure of ['memoryBytes', 'cpuNs']) expect(text({ [measure]: 1 })).toBe(text({}));
+    expect(text({}, 0, { nextRun: 1 })).toBe(text({}));
     expect(text({}, 5000)).toBe(text({}));
     expect(text({ sub: 'exited' })).not.toBe(text({}));
     expect(text({ since: SINCE + 1000 })).not.toBe(text({}));

@@ -145,10 +145,10 @@ export async function getState(cluster: Cluster, name: string): Promise<ApiRespo
 /** A unit that is on no machine has no state. On an unreachable machine its state is `unknown`, `unreachable`. */
 async function seen(cluster: Cluster): Promise<readonly UnitRow[]> {
   const { rows } = await listStateRows({ snapshot: () => cluster.snapshot() });
-  return rows.filter(({ load }) => load !== 'not-found');
+  return rows.filter(({ state }) => state.load !== 'not-found');
 }
 
-function stateJson({ unit, machine, hash, load, active, sub }: UnitRow): object {
+function stateJson({ unit, machine, hash, state: { load, active, sub } }: UnitRow): object {
   return {
     ...(hash !== '' && { hash }),
     ...(machine.id !== undefined && { machineID: machine.id }),
