@@ -1,10 +1,17 @@
 import type http from 'node:http';
-import { text } from 'node:stream/consumers';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
 import { LIMITS } from '../machine/limits.ts';
 import { isObject } from './call.ts';
 import { readSnapshot, type SnapshotDocument } from './snapshot.ts';
+import {
+  ChunkedAnswer,
+  type Exchange,
+  type Got,
+  getOverSocket,
+  type Listener,
+  TOO_LONG,
+} from './socket-get.ts';
 
 /** The address of a controller. */
 export type Endpoint = {
@@ -40,45 +47,69 @@ export async function fetchSnapshot(endpoint: Endpoint, timeouts: ClientTimeouts
   });
 }
 
-type Got = { readonly status: number; readonly body: string };
-
-/** Without an agent each request has its own connection; with createConnection, Node accepts no agent. */
-export function agentOf({ options }: Endpoint): { readonly agent?: false } {
-  return options.createConnection === undefined ? { agent: false } : {};
+/**
+ * Without an agent each request has its own connection; with createConnection, Node accepts no agent. Without TLS the server needs
+ * no name. Node would compile its expression for IPv6 addresses to find one, which takes a tenth of the time of an empty program.
+ */
+export function agentOf({ options, tls }: Endpoint): { readonly agent?: false; readonly servername?: '' } {
+  if (options.createConnection !== undefined) return {};
+  return tls ? { agent: false } : { agent: false, servername: '' };
 }
 
 function get(endpoint: Endpoint, path: string, { firstMs, wholeMs }: ClientTimeouts): Promise<Got> {
   return new Promise((resolve, reject) => {
-    const { options, tls } = endpoint;
-    // Loaded here, because most commands ask no controller.
-    const { request: send } = process.getBuiltinModule(tls ? 'node:https' : 'node:http');
-    const request = send({ ...options, ...agentOf(endpoint), path });
     const late = (ms: number) =>
-      setTimeout(() => request.destroy(new Error(`no answer within ${ms / 1000} s`)), ms);
-    let timer = late(firstMs);
-    const restart = (): void => {
-      clearTimeout(timer);
-      timer = late(wholeMs);
+      setTimeout(() => exchange.destroy(new Error(`no answer within ${ms / 1000} s`)), ms);
+    let timer: NodeJS.Timeout | undefined;
+    const listener: Listener = {
+      progress() {
+        clearTimeout(timer);
+        timer = late(wholeMs);
+      },
+      done(got) {
+        clearTimeout(timer);
+        resolve(got);
+      },
+      failed(error) {
+        if (error instanceof ChunkedAnswer) {
+          exchange = getOverHttp(endpoint, path, listener);
+          return;
+        }
+        clearTimeout(timer);
+        reject(error);
+      },
     };
-    request.on('information', restart);
-    request.on('response', (response) => {
-      restart();
-      const tooLong = new Error(`an answer of more than ${LIMITS.snapshot.most} bytes`);
-      let bytes = 0;
-      response.on('data', (chunk: Buffer) => {
-        bytes += chunk.length;
-        if (bytes > LIMITS.snapshot.most) response.destroy(tooLong);
-      });
-      text(response)
-        .then((body) => resolve({ status: response.statusCode ?? 0, body }), reject)
-        .finally(() => clearTimeout(timer));
-    });
-    request.on('error', (error) => {
-      clearTimeout(timer);
-      reject(error);
-    });
-    request.end();
+    const { socketPath } = endpoint.options;
+    let exchange = socketPath
+      ? getOverSocket(socketPath, path, listener)
+      : getOverHttp(endpoint, path, listener);
+    timer = late(firstMs);
   });
+}
+
+function getOverHttp(endpoint: Endpoint, path: string, { progress, done, failed }: Listener): Exchange {
+  const { options, tls } = endpoint;
+  // Loaded here, because most commands do not need it.
+  const { request: send } = process.getBuiltinModule(tls ? 'node:https' : 'node:http');
+  const request = send({ ...options, ...agentOf(endpoint), path });
+  request.on('information', progress);
+  request.on('response', (response) => {
+    progress();
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    response.on('data', (chunk: Buffer) => {
+      chunks.push(chunk);
+      bytes += chunk.length;
+      if (bytes > LIMITS.snapshot.most) response.destroy(new Error(TOO_LONG));
+    });
+    response.on('error', failed);
+    response.on('end', () =>
+      done({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() }),
+    );
+  });
+  request.on('error', failed);
+  request.end();
+  return request;
 }
 
 function named({ name }: Endpoint): string {

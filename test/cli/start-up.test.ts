@@ -106,10 +106,10 @@ describe('a command loads only what it uses:', () => {
     expect(probe(argv)).toMatchObject({ parts: [...START, ...parts], modules, slow: [] });
   });
 
-  it('neither ssh2 nor zod for a list from fleetd', () => {
+  it('neither ssh2 nor zod nor HTTP for a list from fleetd', () => {
     const { parts, modules } = probe(['list-units', '--endpoint', NO_FLEETD]);
     expect(parts).toEqual([...START, 'program', 'commands', 'lists', 'model']);
-    expect(modules).toEqual(['http', 'net', 'stream']);
+    expect(modules).toEqual(['net', 'stream']);
   });
 
   it('no emoji, no Segmenter, no WebAssembly and no HTTP for a list', () => {
