@@ -18,11 +18,18 @@ import { DEFAULT_WAIT, previewDriver, type WaitPolicy } from '../systemd/driver.
 import { createSshDriver } from '../systemd/ssh-driver.ts';
 import { clusterAccess, transportFor } from './access.ts';
 import type { Call } from './command.ts';
-import type { ControllerLink } from './controller-pass.ts';
+import type { ControllerLink, LinkOptions } from './controller-pass.ts';
 import { followPass } from './follow-pass.ts';
 import { foundEndpoint } from './found-controller.ts';
 import { isNamed, namedController, ownConfig } from './own-config.ts';
-import { type OpenRegistry, openRegistry, reachOf, registryOptions, unopenedRegistry } from './registry.ts';
+import {
+  authorOf,
+  type OpenRegistry,
+  openRegistry,
+  reachOf,
+  registryOptions,
+  unopenedRegistry,
+} from './registry.ts';
 import { sshTargets } from './ssh-targets.ts';
 import { type Streams, writeLines } from './streams.ts';
 
@@ -98,10 +105,8 @@ export async function withConfig<T>(
       throw error;
     });
     const own = ownPorts(opened, config, streams, { ...options, driver, dryRun, emit: follower.emit });
-    found =
-      controller !== false && !dryRun
-        ? await controllerFor(controller, config, streams, own, wait)
-        : undefined;
+    if (controller !== false && !dryRun)
+      found = await controllerFor(controller, own, { config, wait, author: authorOf(streams.env) });
     if (controller !== true) await found?.confirm();
     // While a registry elsewhere is read, machines can be observed already.
     const early = guard && reachOf(config) !== 'here' ? (options.units ?? []) : undefined;
@@ -148,16 +153,13 @@ function ownPorts(
 /** The fleetd that is named, or the one of this computer; undefined without one. */
 async function controllerFor(
   controller: true | Endpoint,
-  config: Config,
-  streams: Streams,
   ports: Ports,
-  wait: WaitPolicy,
+  options: Omit<LinkOptions, 'endpoint'>,
 ): Promise<ControllerLink | undefined> {
-  const { linkToController } = await import('./controller-pass.ts');
-  const endpoint = controller === true ? foundEndpoint(config) : controller;
+  const endpoint = controller === true ? foundEndpoint(options.config) : controller;
   if (endpoint === undefined) return undefined;
-  const { author } = registryOptions(streams);
-  return linkToController(ports, { endpoint, config, wait, author });
+  const { linkToController } = await import('./controller-pass.ts');
+  return linkToController(ports, { ...options, endpoint });
 }
 
 /** Observations of another person, computer or configuration do not count here. */

@@ -18,7 +18,7 @@ function firstMsOf(machines: number): number {
 /** The limit of the time in which a controller that works is silent, in ms. */
 const SILENT_MS = 5_000;
 
-type LinkOptions = {
+export type LinkOptions = {
   readonly endpoint: Endpoint;
   readonly config: Config;
   readonly wait: WaitPolicy;

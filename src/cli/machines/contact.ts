@@ -22,14 +22,18 @@ export type Contact = {
   readonly machine: MachineConfig;
 };
 
+/** The machine that the user named with `text`. */
+type NamedMachine = {
+  readonly text: string;
+  readonly machine: MachineConfig;
+  readonly ssh: SshConfig;
+  readonly streams: Streams;
+};
+
 /** The registry that the machine has, or one of the voters that it names. Throws FleetError `registry-unavailable` without one. */
-export async function firstContact(
-  machine: MachineConfig,
-  ssh: SshConfig,
-  text: string,
-  streams: Streams,
-): Promise<Contact> {
-  const { id, owner, own, voters } = await askMachine(machine, ssh, streams, async (session) => {
+export async function firstContact(named: NamedMachine): Promise<Contact> {
+  const { text, machine } = named;
+  const { id, owner, own, voters } = await askMachine(named, async (session) => {
     const answer = await session.ask(registerQuery(WHOLE_REGISTRY));
     const view = storedRegistry(answer);
     const places = view === undefined ? await session.ask(voterPlacesQuery()) : [];
@@ -37,39 +41,32 @@ export async function firstContact(
     return { id, owner: answer.owner, own: view, voters: places };
   });
   if (own === undefined && (owner === undefined || voters.length === 0)) throw noRegistry(text, owner);
+  // A machine can name anything, but the registry of its cluster has it, too.
   const isOfCluster = (view: RegistryView): boolean =>
     view.clusterId === owner && [...view.machines.values()].some((known) => known.id === id);
-  const view = own ?? (await registryOf(voters, { text, ssh, machine, streams, isOfCluster }));
+  const view = own ?? (await registryOf(voters, named, isOfCluster));
   if (clusterMachines(view, []).length === 0) throw noAddresses(text);
   return { view, id, machine };
 }
 
-type NamedVoters = {
-  readonly text: string;
-  readonly ssh: SshConfig;
-  /** It named the voters, and the same user is used for them. */
-  readonly machine: MachineConfig;
-  readonly streams: Streams;
-  /** A machine can name anything, but the registry of its cluster has it, too. */
-  readonly isOfCluster: (view: RegistryView) => boolean;
-};
-
 /**
- * The registry of the first voter that has it. Their host keys are verified like any other. Throws FleetError
- * `registry-unavailable` with the cause for each voter.
+ * The registry of the first of the voters that a machine named which has it. They are reached as the same user, and their host
+ * keys are verified like any other. Throws FleetError `registry-unavailable` with the cause for each voter.
  */
-async function registryOf(voters: readonly VoterPlace[], named: NamedVoters): Promise<RegistryView> {
-  const { text, ssh, machine, streams, isOfCluster } = named;
+async function registryOf(
+  voters: readonly VoterPlace[],
+  named: NamedMachine,
+  isOfCluster: (view: RegistryView) => boolean,
+): Promise<RegistryView> {
+  const { user } = named.machine.settings;
   const failures = new Map<string, FleetError>();
-  const user = machine.settings.user === undefined ? '' : `${machine.settings.user}@`;
   for (const { name, address } of voters) {
-    const voter = unlistedMachine(`${user}${address}`, ssh, 'ADDRESS');
-    const target = { ...voter, machine: { ...voter.machine, name } };
+    const voter = unlistedMachine(user === undefined ? address : `${user}@${address}`, named.ssh, 'ADDRESS');
+    const machine = { ...voter, machine: { ...voter.machine, name } };
     try {
-      const answer = await askMachine(target, ssh, streams, (session) =>
-        session.ask(registerQuery(WHOLE_REGISTRY)),
+      const view = await askMachine({ ...named, machine }, async (session) =>
+        storedRegistry(await session.ask(registerQuery(WHOLE_REGISTRY))),
       );
-      const view = storedRegistry(answer);
       if (view !== undefined && isOfCluster(view)) return view;
       const what = view === undefined ? 'has no registry' : 'has the registry of another cluster';
       throw new FleetError('registry-unavailable', `Machine "${name}" (${address}) ${what}`);
@@ -82,7 +79,7 @@ async function registryOf(voters: readonly VoterPlace[], named: NamedVoters): Pr
   const { clauses, hint } = causesOf(names, failures, 'these voters do not answer');
   throw new FleetError(
     'registry-unavailable',
-    `Cannot join the cluster of "${text}": the machine is no voter of its registry; ${clauses.join('; ')}`,
+    `Cannot join the cluster of "${named.text}": the machine is no voter of its registry; ${clauses.join('; ')}`,
     {
       hint:
         hint ??
@@ -93,9 +90,7 @@ async function registryOf(voters: readonly VoterPlace[], named: NamedVoters): Pr
 
 /** Runs `work` in a session with a machine, over a separate connection. */
 async function askMachine<T>(
-  machine: MachineConfig,
-  ssh: SshConfig,
-  streams: Streams,
+  { machine, ssh, streams }: NamedMachine,
   work: (session: MachineSession) => Promise<T>,
 ): Promise<T> {
   const access = await accessToOne(machine, ssh, streams);

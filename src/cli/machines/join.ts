@@ -27,7 +27,7 @@ export async function join(call: Call, text: string): Promise<ExitStatus> {
   const path = newConfigPath(request);
   if (path === undefined && !dryRun) throw exists(findConfig(request).path);
   const { config: ssh, machine } = readHost(text, request, 'ADDRESS');
-  const contact = await firstContact(machine, ssh, text, streams);
+  const contact = await firstContact({ text, machine, ssh, streams });
   const user = /^(.+)@/.exec(text)?.[1];
   const confOf = (view: RegistryView): string => joinedConf({ ...contact, view }, user, request);
   const place = path ?? findConfig(request).path;
