@@ -50,9 +50,8 @@ export async function runSession(
         stop(error.code === 'EPIPE' ? { kind: 'unread' } : { kind: 'unwritten', error: cannotWrite(error) }),
       ),
     ),
-    ...(session.hasTerminal
-      ? []
-      : [terminal ? joinTerminals(session, stdio) : ignore, feed(session, stdio.stdin)]),
+    ...(session.hasTerminal || !terminal ? [] : [joinTerminals(session, stdio)]),
+    ...(session.hasTerminal ? [] : [feed(session, stdio.stdin)]),
   ];
   try {
     session.onStdout((chunk) => pass(chunk, stdio.stdout));
@@ -125,10 +124,6 @@ function pass(chunk: Buffer, stream: Writable): Promise<void> | undefined {
     };
     stream.on('drain', goOn).on('close', goOn);
   });
-}
-
-function ignore(): void {
-  // Nothing to undo.
 }
 
 /** What to run on a machine. */

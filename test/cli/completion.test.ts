@@ -8,13 +8,13 @@ import { COMMANDS } from '../../src/cli/commands/all.ts';
 import { SCRIPTS } from '../../src/cli/commands/other.ts';
 import { answerCompletion } from '../../src/cli/completion/answer.ts';
 import { keepNames } from '../../src/cli/known-names.ts';
-import type { Streams } from '../../src/cli/streams.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { type Edit, UNKNOWN_MACHINE } from '../../src/registry/edit.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
 import type { RegistryView } from '../../src/registry/view.ts';
 import { openFileStore } from '../../src/store/file.ts';
 import { desiredUnit } from '../support/builders.ts';
+import { streamsWith } from './desk.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'fleet-completion-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -54,15 +54,11 @@ function write(name: string): void {
 /** The words offered in place of the last of `words`, without what they are. */
 async function offered(...words: readonly string[]): Promise<readonly string[]> {
   const lines: string[] = [];
-  const streams = {
-    out: (text: string) => lines.push(text),
-    err: (text: string) => lines.push(`stderr: ${text}`),
-    ask: undefined,
-    screen: undefined,
-    env: {},
-    cwd: folder,
-    home: folder,
-  } as unknown as Streams;
+  const streams = streamsWith({
+    out: (text) => void lines.push(String(text)),
+    err: (text) => void lines.push(`stderr: ${text}`),
+    ...{ cwd: folder, home: folder },
+  });
   await answerCompletion(['--', ...words], streams);
   return lines
     .join('')
