@@ -6,8 +6,8 @@ import { readPrivate, writePrivate } from './cache-folder.ts';
 const MOST_VOTERS = 256;
 
 /**
- * What voters have shown to this user, in the file `voters` of the folder: a line each with machine, state and round. A folder or file
- * that another user can write to is not used. An error of the file system only costs the memory.
+ * What voters have shown to this user, in the file `voters` of the folder: a line each with machine, state and round. A folder
+ * or file that another user can write to is not used. An error of the file system only costs the memory.
  */
 export function acceptedRounds(folder: string | undefined): {
   readonly rounds: AcceptedRounds;

@@ -53,7 +53,10 @@ export async function accessTo(reached: Reached, streams: Streams): Promise<Read
   return new Map(reached.machines.map((target) => [target.machine.name, accessOf(target)]));
 }
 
-/** The access to machines of the cluster, also to those that fleet.conf lacks or describes otherwise. Throws as {@link accessTo}. */
+/**
+ * The access to machines of the cluster, also to those that fleet.conf lacks or describes otherwise. Throws as
+ * {@link accessTo}.
+ */
 export async function clusterAccess(
   config: Config,
   targets: readonly MachineTarget[],

@@ -29,7 +29,10 @@ export function cacheFolder(
   return join(root, 'fleet', name);
 }
 
-/** The text of a file; undefined unless it can be read, and file and folder belong to this user and no other user can write to them. */
+/**
+ * The text of a file; undefined if it cannot be read, or unless file and folder belong to this user and no other user can
+ * write to them.
+ */
 export function readPrivate(path: string): string | undefined {
   return quietly(() => {
     if (!isPrivateFolder(dirname(path))) return undefined;

@@ -12,7 +12,10 @@ export type KnownNames = {
   readonly machines: readonly { readonly name: string; readonly address: string }[];
 };
 
-/** Keeps the names of a registry that is reached over SSH for the next completion with this fleet.conf. A failure only costs candidates. */
+/**
+ * Keeps the names of a registry that is reached over SSH for the next completion with this fleet.conf. A failure only costs
+ * candidates.
+ */
 export function keepNames(
   view: RegistryView | undefined,
   config: Config,

@@ -94,7 +94,8 @@ export function commandStreams(): Streams {
 }
 
 /**
- * The streams of this process. It ends silently if the reader of its output ends, and with an error if the disk is full. Throws FleetError `usage` for a process without a working folder or a home.
+ * The streams of this process. It ends silently if the reader of its output ends, and with an error if the disk is full.
+ * Throws FleetError `usage` for a process without a working folder or a home.
  */
 export function processStreams(): Streams {
   const stdout = isDevice(1) ? outputStream() : undefined;
