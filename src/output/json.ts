@@ -1,5 +1,4 @@
 import { formatTime } from '../base/time.ts';
-import type { Rejection } from '../cluster/reason.ts';
 import type { UnreadableUnit } from '../cluster/snapshot.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
 import { formatMachineId } from '../machine/machine.ts';
@@ -7,7 +6,6 @@ import type { HeldUnit, MachineRef, UnconfirmedUnit, UnreachableMachine } from '
 import type { UnitProblem } from '../operations/unit-result.ts';
 import type { NamedText } from '../operations/unit-texts.ts';
 import { heldText } from './held.ts';
-import { reasonText } from './reason.ts';
 
 /** `{ "texts": […] }`: exact copies of unit files that are UTF-8. */
 export function textsJson(units: readonly NamedText[]): object {
@@ -45,11 +43,6 @@ export function unreachableJson(unreachable: readonly UnreachableMachine[]): rea
     reason: message,
     silentMs,
   }));
-}
-
-/** The array `rejected`: the machines that do not fit. */
-export function rejectedJson(rejected: readonly Rejection[]): readonly object[] {
-  return rejected.map(({ machine, reason }) => ({ machine, reason: reasonText(reason) }));
 }
 
 export function unreadableJson(unreadable: readonly UnreadableUnit[]): readonly object[] {

@@ -1,6 +1,6 @@
 import { quoted } from '../base/visible.ts';
 import { tieText } from '../cluster/dependencies.ts';
-import type { Reason } from '../cluster/reason.ts';
+import type { Reason, Rejection } from '../cluster/reason.ts';
 import type { Stay } from '../schedule/decision.ts';
 import { formatAge } from './format.ts';
 import { heldText } from './held.ts';
@@ -60,6 +60,11 @@ export function reasonText(reason: Reason): string {
     case 'machine-removed':
       return 'no machine has this id any more';
   }
+}
+
+/** The array `rejected` of an answer in JSON: the machines that do not fit. */
+export function rejectedJson(rejected: readonly Rejection[]): readonly object[] {
+  return rejected.map(({ machine, reason }) => ({ machine, reason: reasonText(reason) }));
 }
 
 /** Why a unit stays on its machine, as the end of a sentence. */

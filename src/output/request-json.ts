@@ -3,9 +3,9 @@ import type { Rollback } from '../operations/rollback.ts';
 import { isUnschedulable, type RequestResult, type UnitResult } from '../operations/unit-result.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import { entryText } from './failure.ts';
-import { confirmationsJson, machineJson, problemsJson, rejectedJson, unreachableJson } from './json.ts';
+import { confirmationsJson, machineJson, problemsJson, unreachableJson } from './json.ts';
 import { resultOf } from './listings.ts';
-import { reasonText } from './reason.ts';
+import { reasonText, rejectedJson } from './reason.ts';
 
 /**
  * The result of a command on units, or with `dryRun` its preview:

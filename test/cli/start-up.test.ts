@@ -106,6 +106,10 @@ describe('a command loads only what it uses:', () => {
     expect(probe(argv)).toMatchObject({ parts: [...START, ...parts], modules, slow: [] });
   });
 
+  it('no reader of unit files for the definitions of commands', () => {
+    expect(readFileSync(join(folder, 'dist/chunks/commands.cjs'), 'utf8')).not.toContain('parseUnitFile(');
+  });
+
   it('neither ssh2 nor zod nor HTTP for a list from fleetd', () => {
     const { parts, modules } = probe(['list-units', '--endpoint', NO_FLEETD]);
     expect(parts).toEqual([...START, 'program', 'commands', 'lists', 'model']);

@@ -5,9 +5,9 @@ import type { DifferingFile, RequestResult, UnitResult } from '../../operations/
 import { isTemplateName } from '../../unit/unit-name.ts';
 import { eventText } from '../events.ts';
 import { formatAge } from '../format.ts';
-import { problemsJson, rejectedJson, unreachableJson } from '../json.ts';
+import { problemsJson, unreachableJson } from '../json.ts';
 import { failedJson } from '../pass.ts';
-import { reasonText } from '../reason.ts';
+import { reasonText, rejectedJson } from '../reason.ts';
 import type { ReportLines } from '../report.ts';
 import { requestFailures } from '../request-failures.ts';
 import { requestReport } from '../request-report.ts';
