@@ -20,7 +20,7 @@ const ENV = {
 };
 
 // setup.ts prints why this box cannot run machines.
-describe.skipIf(cluster('check').status !== 0)('examples/cluster', { timeout: 60_000 }, () => {
+describe.skipIf(cluster('check').status !== 0)('examples/cluster', () => {
   beforeAll(() => {
     succeed('down');
     succeed('up', '2');

@@ -5,6 +5,9 @@ import { dirname, join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, inject } from 'vitest';
 import { addressOf, IDENTITY_FILE, KNOWN_HOSTS_FILE, MACHINES } from '../support/cluster.ts';
+import { execute, type Outcome } from './command-server.ts';
+
+export type { Outcome };
 
 /** The parts of an operator's fleet.conf that differ between tests. */
 export type Settings = {
@@ -16,9 +19,6 @@ export type Settings = {
   /** Metadata of machines, by name. */
   readonly metadata?: Readonly<Record<string, string>>;
 };
-
-/** The result of a fleetctl: its status, null when it was killed, and its output. */
-export type Outcome = { readonly status: number | null; readonly stdout: string; readonly stderr: string };
 
 /** A running fleetctl. */
 export type Launched = {
@@ -74,15 +74,18 @@ export class Operator {
   }
 
   /**
-   * Runs fleetctl to its end. In its output, ids are replaced by zeros and the operator's folder by HERE, and lines about
-   * waiting are removed, because they appear only on a busy box.
+   * Runs fleetctl to its end, in a process that has executed other commands (`command-server.cjs`). In its output, ids are replaced
+   * by zeros and the operator's folder by HERE, and lines about waiting are removed, because they appear only on a busy box.
    */
   async fleetctl(...words: readonly string[]): Promise<Outcome> {
-    const { status, stdout, stderr } = await this.launch(words).ended;
+    const line = { program: PROGRAM, words, folder: this.folder, env: this.environment };
+    // Node opens standard input, which `ssh` reads, once in a process.
+    const ended = words[0] === 'ssh' ? this.launch(words).ended : execute(line);
+    const { status, stdout, stderr } = await ended;
     return { status, stdout: this.#masked(stdout), stderr: this.#masked(stderr) };
   }
 
-  /** Starts fleetctl in the operator's folder, with a minimal environment. */
+  /** Starts a process of fleetctl in the operator's folder, with a minimal environment. */
   launch(words: readonly string[], options: LaunchOptions = {}): Launched {
     const started = performance.now();
     const child = spawn(PROGRAM, words, {

@@ -196,7 +196,7 @@ onMachines('a machine that becomes unreachable during a command', () => {
       await cluster(repair, 'k1');
       expect({ status, stdout }).toEqual({ status: 5, stdout: '' });
       expect(stderr).toMatch(
-        /^Error: Cannot start unit "slow\.service": lost machine "k1" \(127\.76\.\d\.1:22\): /,
+        /^Error: Cannot start unit "slow\.service": lost machine "k1" \(127\.76\.\d\.1:22\): /m,
       );
       expect(await operator.fleetctl('destroy', 'slow')).toEqual(done('Destroyed slow.service'));
     });
