@@ -7,6 +7,7 @@ import { machineEdits, type Observations, observe, unseenBy } from '../reconcile
 import type { Ports } from '../reconcile/ports.ts';
 import { snapshotOf } from '../reconcile/snapshot.ts';
 import { asProposed } from '../registry/inventory.ts';
+import { readAhead } from '../registry/read-ahead.ts';
 import { RegistryView } from '../registry/view.ts';
 import type { ObserveRequest } from '../systemd/observation.ts';
 
@@ -42,7 +43,7 @@ async function observeNow(
     problems.push(error);
     return new RegistryView(0, []);
   });
-  const views = await viewsOf(ports, registry, request);
+  const [views] = await Promise.all([viewsOf(ports, registry, request), readAhead(registry)]);
   await remember(ports, views, registry);
   const unseen = views
     .flatMap(({ observation }) => (observation === undefined ? [] : unseenBy(observation, registry)))

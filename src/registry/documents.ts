@@ -7,10 +7,15 @@ import { parseAddress } from '../config/address.ts';
 /** The version of the documents that this program writes, and the newest one that it reads. */
 const VERSION = 1;
 
-const digest = () => z.string().check(z.regex(/^[0-9a-f]{64}$/));
-const hash = () => z.string().check(z.regex(/^[0-9a-f]{40}$/));
+const DIGEST = /^[0-9a-f]{64}$/;
+const HASH = /^[0-9a-f]{40}$/;
+const MACHINE_ID = /^[0-9a-f]{32}$/;
+const TARGET = ['inactive', 'loaded', 'launched'] as const;
+
+const digest = () => z.string().check(z.regex(DIGEST));
+const hash = () => z.string().check(z.regex(HASH));
 const token = () => z.int().check(z.minimum(0), z.maximum(MAX_TOKEN));
-const machineId = () => z.string().check(z.regex(/^[0-9a-f]{32}$/));
+const machineId = () => z.string().check(z.regex(MACHINE_ID));
 /** The name of a set, which is usually that of a folder. */
 export const SET_NAME = /^[A-Za-z0-9_][\w.-]{0,62}$/;
 /** The range of a Date, in ms; steady clocks have fractions. */
@@ -68,14 +73,12 @@ const SHAPES = {
       fleet: z.optional(z.string()),
       digest: digest(),
       hash: hash(),
-      target: z.enum(['inactive', 'loaded', 'launched']),
+      target: z.enum(TARGET),
       machine: z.optional(machineId()),
       fromTemplate: z.optional(z.boolean()),
       set: z.optional(z.string().check(z.regex(SET_NAME))),
       held: z.optional(held()),
-      unconfirmed: z.optional(
-        z.object({ machine: z.string(), target: z.enum(['inactive', 'loaded', 'launched']) }),
-      ),
+      unconfirmed: z.optional(z.object({ machine: z.string(), target: z.enum(TARGET) })),
     }),
   /** A unit file, under the SHA-256 of its bytes; never changed. */
   'contents/': () => z.object({ text: z.string() }),
@@ -171,9 +174,60 @@ export function readDocument<K extends DocumentKind>(kind: K, key: string, text:
       { hint: 'Update fleet here' },
     );
   }
+  const plain = version === undefined ? undefined : plainDocument(kind, value);
+  if (plain !== undefined) return plain as Document<K>;
   const result = z.safeParse(shapeOf(kind), value);
   if (result.success && version !== undefined) return result.data as Document<K>;
   throw corrupt(key, result.success ? 'it has no version' : describe(result.error));
+}
+
+/** The pattern or the type of a value. */
+type Plain = RegExp | 'string' | 'boolean' | readonly string[];
+
+/**
+ * The kinds with thousands of documents: the fields that a document must have, and all that most have. They are checked here,
+ * because a schema takes ten times as long. Any other document, right or wrong, is for its schema.
+ */
+const PLAIN: ReadonlyMap<DocumentKind, { must: readonly string[]; fields: ReadonlyMap<string, Plain> }> =
+  new Map([
+    [
+      'units/',
+      {
+        must: ['digest', 'hash', 'target'],
+        fields: new Map<string, Plain>([
+          ...([
+            ['fleet', 'string'],
+            ['digest', DIGEST],
+            ['hash', HASH],
+            ['target', TARGET],
+          ] as const),
+          ...([
+            ['machine', MACHINE_ID],
+            ['fromTemplate', 'boolean'],
+            ['set', SET_NAME],
+          ] as const),
+        ]),
+      },
+    ],
+    ['contents/', { must: ['text'], fields: new Map<string, Plain>([['text', 'string']]) }],
+  ]);
+
+/** The document, if it has only such fields; otherwise undefined. */
+function plainDocument(kind: DocumentKind, value: unknown): object | undefined {
+  const known = PLAIN.get(kind);
+  if (known === undefined) return undefined;
+  const { version: _, ...document } = value as Readonly<Record<string, unknown>>;
+  for (const field of Object.keys(document)) {
+    const plain = known.fields.get(field);
+    if (plain === undefined || !isPlain(plain, document[field])) return undefined;
+  }
+  return known.must.every((field) => Object.hasOwn(document, field)) ? document : undefined;
+}
+
+function isPlain(plain: Plain, value: unknown): boolean {
+  if (plain === 'boolean') return typeof value === 'boolean';
+  if (typeof value !== 'string') return false;
+  return plain === 'string' || (plain instanceof RegExp ? plain.test(value) : plain.includes(value));
 }
 
 /** The error for a document that neither this nor an older program can have written; `what` is the end of its message. */

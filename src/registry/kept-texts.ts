@@ -1,6 +1,8 @@
 import { isFleetError } from '../base/errors.ts';
 import type { DesiredUnit, Held, KeptText } from '../cluster/snapshot.ts';
 import { differOnlyInFolderOptions } from '../unit/folder-options.ts';
+import { parseUnitFile } from '../unit/unit-file.ts';
+import { parseUnitName } from '../unit/unit-name.ts';
 import type { StoredUnit } from './edit.ts';
 import { readable, readText } from './read-text.ts';
 import type { HistoryEntry, RegistryView } from './view.ts';
@@ -19,12 +21,19 @@ export function keptTexts(
   const base = sinceDestroy(view, unit.name).findLast(
     ({ digest }) => digest !== unit.digest && verdicts[digest]?.kind !== 'failed',
   )?.digest;
+  const name = parseUnitName(unit.name);
   const hashes = new Map(entries.map(({ digest, hash }) => [digest, hash]));
   return [...hashes].flatMap(([digest, hash]): readonly KeptText[] => {
     if (digest !== base && !digests.has(digest)) return [];
     const older = readable(() => {
       const text = view.text(digest);
-      return { ...unit, text, hash, digest, ...readText(unit.name, text, undefined) };
+      return {
+        ...unit,
+        text,
+        hash,
+        digest,
+        ...readText(name, () => parseUnitFile(text, unit.name), undefined),
+      };
     });
     return isFleetError(older) ? [] : [{ unit: older, isBase: digest === base }];
   });

@@ -2,8 +2,8 @@ import { FleetError, isFleetError } from '../base/errors.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import { readDependencies, triggeredUnit } from '../unit/dependencies.ts';
 import { parsePlacement } from '../unit/placement.ts';
-import { parseUnitFile } from '../unit/unit-file.ts';
-import { parseUnitName } from '../unit/unit-name.ts';
+import type { UnitFile } from '../unit/unit-file.ts';
+import type { UnitName } from '../unit/unit-name.ts';
 import type { StoredUnit } from './edit.ts';
 
 /** The result of `read`, or the FleetError that it throws. */
@@ -16,15 +16,14 @@ export function readable<T>(read: () => T): T | FleetError {
   }
 }
 
-/** The properties in a unit's text. Throws `registry-newer`, because the text was valid for the program that stored it. */
+/** The properties in a unit's text, which `parse` returns. Throws `registry-newer`, because the text was valid for the program that stored it. */
 export function readText(
-  name: string,
-  text: string,
+  unitName: UnitName,
+  parse: () => UnitFile,
   fleet: string | undefined,
 ): Pick<DesiredUnit, 'placement' | 'triggers' | 'dependencies'> {
-  const unitName = parseUnitName(name);
   const read = readable(() => {
-    const file = parseUnitFile(text, name);
+    const file = parse();
     return {
       placement: parsePlacement(file, unitName),
       triggers: triggeredUnit(file, unitName),
@@ -35,7 +34,7 @@ export function readText(
   const writer = fleet === undefined ? 'another version of fleet' : `fleet ${fleet}`;
   throw new FleetError(
     'registry-newer',
-    `Cannot use unit "${name}" of the registry, as ${writer} has stored it: ${read.message}`,
+    `Cannot use unit "${unitName.text}" of the registry, as ${writer} has stored it: ${read.message}`,
     { hint: 'Update fleet here', cause: read },
   );
 }

@@ -14,8 +14,8 @@ import type { MachineId } from '../machine/machine.ts';
 import { withChanges } from '../store/snapshot.ts';
 import type { Change, StoreRecord } from '../store/store.ts';
 import { type Dependency, readDependencies } from '../unit/dependencies.ts';
-import { parseUnitFile } from '../unit/unit-file.ts';
-import { isTemplateName, parseUnitName, storedNameProblem } from '../unit/unit-name.ts';
+import { parseUnitFile, type UnitFile } from '../unit/unit-file.ts';
+import { isTemplateName, parseUnitName, partsOf, storedNameProblem } from '../unit/unit-name.ts';
 import { corrupt, type Document, type DocumentKind, readDocument, sortEventKeys } from './documents.ts';
 import { type KnownMachine, type RemovedMachine, type StoredUnit, UNKNOWN_MACHINE } from './edit.ts';
 import { Part } from './part.ts';
@@ -61,6 +61,8 @@ export class RegistryView {
   readonly #histories: LazyMap<Document<'history/'>>;
   /** By digest: the instances of a template share one. */
   readonly #texts = new Map<string, string>();
+  /** The text that was parsed last: instances of a template are adjacent. */
+  #parsed: { readonly digest: string; readonly file: UnitFile } | undefined;
   #base: number | undefined;
   #all: readonly DesiredUnit[] | undefined;
   #aliases: Aliases | undefined;
@@ -265,6 +267,12 @@ export class RegistryView {
     return text;
   }
 
+  #file(digest: string, name: string): UnitFile {
+    if (this.#parsed?.digest !== digest)
+      this.#parsed = { digest, file: parseUnitFile(this.text(digest), name) };
+    return this.#parsed.file;
+  }
+
   /** The dependencies of the unit's text with that SHA-256; empty if it is missing or invalid. */
   dependencies(name: string, digest: string): readonly Dependency[] {
     const read = readable(() =>
@@ -345,7 +353,7 @@ export class RegistryView {
 
   #unconfirmed(name: string, { unconfirmed, ...unit }: Document<'units/'>): StoredUnit | undefined {
     if (unconfirmed === undefined) return undefined;
-    const held = heldOf(unit);
+    const held = unit.held as Held | undefined;
     const { machine, fromTemplate, digest } = unit;
     const text = this.revisionOf(`contents/${digest}`) === 0 ? undefined : this.text(digest);
     return { name, ...unit, text, machine, fromTemplate, held, unconfirmed };
@@ -355,24 +363,14 @@ export class RegistryView {
     const problem = storedNameProblem(name);
     if (problem !== undefined) throw corrupt(`units/${name}`, `that is not a unit name: ${problem}`);
     const { digest, hash, target, fromTemplate, set, fleet, ...stored } = document;
-    const held = heldOf(document);
+    // The cause is one of a known kind, or has only its kind.
+    const held = document.held as Held | undefined;
     // A template has no assignment; earlier versions of recover stored one.
     const machine = isTemplateName(name) ? undefined : stored.machine;
     const text = this.text(digest);
-    const read = readText(name, text, fleet);
-    return {
-      name,
-      text,
-      hash,
-      digest,
-      ...read,
-      target,
-      machine,
-      fromTemplate,
-      set,
-      ...(held && { held }),
-      token,
-    };
+    const read = readText(partsOf(name), () => this.#file(digest, name), fleet);
+    const hold = held && { held };
+    return { name, text, hash, digest, ...read, target, machine, fromTemplate, set, ...hold, token };
   }
 
   #must<K extends DocumentKind>(kind: K, key: string): Document<K> {
@@ -385,11 +383,6 @@ export class RegistryView {
     const record = this.#part.find(key);
     return record === undefined ? undefined : readDocument(kind, key, record.value);
   }
-}
-
-/** The cause is one of a known kind, or has only its kind. */
-function heldOf({ held }: Pick<Document<'units/'>, 'held'>): Held | undefined {
-  return held as Held | undefined;
 }
 
 /** The digests in a document, without parsing it. */

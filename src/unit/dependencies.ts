@@ -1,4 +1,4 @@
-import { mountsBelow } from './mount-paths.ts';
+import { mountsBelow, needsMounts } from './mount-paths.ts';
 import { escapeName, expandSpecifiers } from './specifiers.ts';
 import { isTrue, joinedValue, optionValues, type UnitFile, type UnitOption } from './unit-file.ts';
 import { storedNameProblem, type UnitName } from './unit-name.ts';
@@ -53,8 +53,6 @@ export type DependencyKind = keyof typeof OPTIONS;
 /** The effects of each option. */
 export const EFFECTS: Readonly<Record<DependencyKind, Effects>> = OPTIONS;
 
-const KINDS = Object.keys(OPTIONS) as DependencyKind[];
-
 /**
  * A unit that another unit depends on, by one option. `source` is the origin: `Requires=db.service in line 3`, counted
  * from 1, or `the name` for a dependency that follows from the unit's name.
@@ -66,14 +64,26 @@ export type Dependency = { readonly kind: DependencyKind; readonly unit: string;
  * (systemd.unit(5)). Words that are not full unit names are left out, because systemd ignores them.
  */
 export function readDependencies(file: UnitFile, name: UnitName): readonly Dependency[] {
-  const declared = file.options.flatMap((option) => [...unitsIn(option, name), ...mountsIn(option, name)]);
+  const declared: Dependency[] = [];
+  for (const option of file.options) {
+    if (namesUnits(option)) declared.push(...unitsIn(option, name));
+    else if (needsMounts(option)) declared.push(...mountsIn(option, name));
+  }
   const slices = declared.some(({ kind }) => kind === 'Slice') ? [] : slicesByName(name);
+  if (slices.length === 0) return declared;
   return [...slices.map((unit) => ({ kind: 'Slice', unit, source: 'the name' }) as const), ...declared];
 }
 
-function unitsIn(option: UnitOption, name: UnitName): readonly Dependency[] {
-  const kind = KINDS.find((each) => each === option.name && EFFECTS[each].in.includes(option.section));
-  if (kind === undefined) return [];
+type NamingOption = UnitOption & { readonly name: DependencyKind };
+
+function namesUnits(option: UnitOption): option is NamingOption {
+  return (
+    Object.hasOwn(EFFECTS, option.name) && EFFECTS[option.name as DependencyKind].in.includes(option.section)
+  );
+}
+
+function unitsIn(option: NamingOption, name: UnitName): readonly Dependency[] {
+  const kind = option.name;
   return joinedValue(option)
     .split(/\s+/)
     .map((word) => expandSpecifiers(word, name))

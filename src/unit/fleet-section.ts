@@ -33,7 +33,8 @@ const DEPRECATED: Readonly<Record<string, string>> = {
 export function readFleetSection(file: UnitFile, unit: UnitName, known: readonly string[]): FleetSection {
   const section = new Map<string, readonly Word[]>();
   checkSectionNames(file, unit);
-  for (const option of file.options.filter(({ section }) => section === 'X-Fleet')) {
+  for (const option of file.options) {
+    if (option.section !== 'X-Fleet') continue;
     const name = knownName(option, unit, known);
     const value = joinedValue(option);
     const before = value === '' ? [] : (section.get(name) ?? []);
@@ -70,11 +71,10 @@ const SECTIONS = new Set(['X-Fleet', 'Unit', 'Service', 'Install', 'Timer', 'Soc
 
 /** Rejects misspelled names such as `[x-fleet]`: systemd only logs a warning, and the unit would run on any machine. */
 function checkSectionNames(file: UnitFile, unit: UnitName): void {
-  for (const name of new Set(file.options.map(({ section }) => section))) {
-    if (SECTIONS.has(name) || nearest(name, ['X-Fleet', 'Fleet']) === undefined) continue;
-    const option = file.options.find(({ section }) => section === name);
-    if (option !== undefined)
-      throw lineError(option, unit, `unknown section: ${quoted(name)}`, 'Write [X-Fleet]');
+  for (const option of file.options) {
+    const { section } = option;
+    if (SECTIONS.has(section) || nearest(section, ['X-Fleet', 'Fleet']) === undefined) continue;
+    throw lineError(option, unit, `unknown section: ${quoted(section)}`, 'Write [X-Fleet]');
   }
 }
 

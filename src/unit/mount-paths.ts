@@ -57,13 +57,23 @@ const FOLDERS: Readonly<Record<string, string>> = {
   '%V': '/var/tmp',
 };
 
+/** Whether an option can need mounts. */
+export function needsMounts(option: UnitOption): boolean {
+  return pathsOf(option) !== undefined;
+}
+
+function pathsOf({ name, section }: UnitOption): Paths | undefined {
+  const paths = Object.hasOwn(OPTIONS, name) ? OPTIONS[name] : undefined;
+  return paths?.in.includes(section) === true ? paths : undefined;
+}
+
 /** The mount units of every path that an option needs, and of the folders above, each with its word of the option. */
 export function mountsBelow(
   option: UnitOption,
   name: UnitName,
 ): readonly { readonly unit: string; readonly word: string }[] {
-  const paths = Object.hasOwn(OPTIONS, option.name) ? OPTIONS[option.name] : undefined;
-  if (paths === undefined || !paths.in.includes(option.section)) return [];
+  const paths = pathsOf(option);
+  if (paths === undefined) return [];
   return (splitWords(joinedValue(option)) ?? []).flatMap((written) => {
     const word = expandSpecifiers(written, name).replace(/%[tSCLETV]/g, (each) => FOLDERS[each] ?? each);
     return (paths.of?.(word) ?? [word]).flatMap(mountsOf).map((unit) => ({ unit, word }));

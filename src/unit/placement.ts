@@ -66,16 +66,21 @@ export type Placement = {
 export function parsePlacement(file: UnitFile, name: UnitName): Placement {
   const section = readFleetSection(file, name, FLEET_OPTIONS);
   if (section.size === 0) return UNPLACED;
-  const placement = placementOf(section, file);
+  const given = FLEET_OPTIONS.filter((option) => section.has(option));
+  const placement = { ...UNPLACED, ...fieldsOf(given, section, file) };
   checkTogether(placement, section);
   return placement;
 }
 
 /** The placement of a unit without options. */
-const UNPLACED = placementOf(new Map(), { text: '', options: [] });
+const UNPLACED = fieldsOf(FLEET_OPTIONS, new Map(), { text: '', options: [] }) as Placement;
 
-function placementOf(section: FleetSection, file: UnitFile): Placement {
-  const fields = FLEET_OPTIONS.map((option) => {
+function fieldsOf(
+  options: readonly FleetOption[],
+  section: FleetSection,
+  file: UnitFile,
+): Partial<Placement> {
+  const fields = options.map((option) => {
     const { field, read } = OPTIONS[option];
     return [field, read(section.get(option) ?? [], file)];
   });

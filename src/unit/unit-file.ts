@@ -78,6 +78,8 @@ export function optionValues(file: UnitFile, section: string, name: string): str
 
 /** The value of one assignment with its lines joined by a space and the comments between them left out. */
 export function joinedValue(option: UnitOption): string {
+  // Only a backslash continues a line.
+  if (!option.value.includes('\\')) return option.value.trim();
   const [first = '', ...rest] = option.value.split('\n');
   return [first, ...rest.filter((line) => !isComment(line))]
     .map((line) => (isContinued(line) ? `${line.slice(0, -1)} ` : line))

@@ -41,7 +41,11 @@ export function parseUnitName(text: string): UnitName {
       hint: hintFor(text),
     });
   }
-  const full = withSuffix(text);
+  return partsOf(withSuffix(text));
+}
+
+/** A name that was checked before, with its suffix. */
+export function partsOf(full: string): UnitName {
   const dot = full.lastIndexOf('.');
   const type = full.slice(dot + 1) as UnitType;
   // systemd splits at the first "@"; an instance may contain more of them.
@@ -55,8 +59,12 @@ export function storedNameProblem(text: string): string | undefined {
   return unitNameProblem(text) ?? (withSuffix(text) === text ? undefined : 'it has no unit suffix');
 }
 
+/** Most names, with a suffix; one test is enough for them. */
+const ORDINARY = new RegExp(`^[A-Za-z0-9:_\\\\-][A-Za-z0-9:_.\\\\@-]*\\.(${UNIT_TYPES.join('|')})$`);
+
 /** Why `text` cannot be the name of a unit, as the end of a sentence, or undefined when it can. */
 export function unitNameProblem(text: string): string | undefined {
+  if (ORDINARY.test(text) && text.length <= MAX_LENGTH && !isReserved(text)) return undefined;
   if (text === '') return 'it is empty';
   const full = withSuffix(text);
   if (full.length > MAX_LENGTH)

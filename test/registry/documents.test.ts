@@ -86,4 +86,25 @@ describe('documents', () => {
     expect(error.message).toMatch(/^Cannot read "units\/web.service" of the registry: [^:\s]/);
     expect(error.hint).toBe('Restore the registry from a backup');
   });
+
+  it.each(DOCUMENTS)('are the same with a field that needs the schema: %s', (_, kind, document) => {
+    const text = JSON.stringify({ version: 1, ...document, colour: 'red' });
+    expect(readDocument(kind, 'key', text)).toEqual(document);
+  });
+
+  it.each([
+    ...['digest', 'hash', 'target', 'machine', 'set', 'fleet', 'fromTemplate'].flatMap((field) =>
+      [17, null, ['x'], field === 'fleet' ? true : 'a b', {}].map((value) => [field, value] as const),
+    ),
+  ])('are refused by the field that is wrong: %s is %j', (field, value) => {
+    const good = { digest: DIGEST, hash: HASH, target: 'loaded', machine: MACHINE, set: 'web', fleet: '1' };
+    const text = JSON.stringify({ version: 1, ...good, fromTemplate: true, [field]: value });
+    expect(errorOf('units/', text).message).toContain(`: ${field}: Invalid input`);
+  });
+
+  it('take no field from the prototype of objects', () => {
+    const own = JSON.stringify({ version: 1, digest: DIGEST, hash: HASH, target: 'loaded' });
+    const text = own.replace('{', '{"__proto__":{"machine":"x"},"constructor":"x",');
+    expect(readDocument('units/', 'key', text)).toEqual({ digest: DIGEST, hash: HASH, target: 'loaded' });
+  });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/base/hash.ts';
+import { Part } from '../../src/registry/part.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
 import type { RegistryView } from '../../src/registry/view.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -167,4 +168,13 @@ describe('a change of a part of the registry', () => {
       '[Service]\nExecStart=/bin/other\n',
     ]);
   });
+});
+
+it('a part finds the same records by many searches as by few', () => {
+  const records = ['a', 'b', 'c', 'd'].map((key) => ({ key, value: `value of ${key}`, revision: 1 }));
+  const part = new Part({ revision: 1, records }, ['']);
+  for (let round = 0; round < 5; round++) {
+    for (const record of records) expect(part.find(record.key)).toBe(record);
+    for (const key of ['', 'aa', 'e']) expect(part.find(key)).toBeUndefined();
+  }
 });
