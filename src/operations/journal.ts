@@ -1,20 +1,41 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { FleetError, isFleetError } from '../base/errors.ts';
+import { compareText } from '../base/text.ts';
 import { keepTo } from '../machine/limits.ts';
+import type { Machine } from '../machine/machine.ts';
 import type { Ports } from '../reconcile/ports.ts';
-import type { JournalRequest } from '../systemd/journal.ts';
+import type { SystemdDriver } from '../systemd/driver.ts';
 import {
-  type FollowListener,
-  type FollowStart,
-  followJournals,
-  inOrder,
-  type JournalSource,
-  onEntries,
-  type PlacedEntry,
-  untilEnd,
-} from './journal-entries.ts';
-import { lostMachine, machineRef, type UnreachableMachine } from './listing.ts';
+  type JournalEntry,
+  type JournalRequest,
+  type JournalStream,
+  type MachineClock,
+  parseEntry,
+  unitOfEntry,
+} from '../systemd/journal.ts';
+import { lostMachine, type MachineRef, machineRef, type UnreachableMachine } from './listing.ts';
 import { byMachine, type PlacesRequest, withPlaces } from './unit-places.ts';
 import type { UnitProblem } from './unit-result.ts';
+
+/** How long entries are held back so that those of several machines can be sorted, in ms. */
+const GATHER_MS = 150;
+/** The pause before the next attempt after a lost connection, in ms. */
+const RETRY_MS = 1000;
+
+/** A machine, and its units whose journal is read. */
+type JournalSource = {
+  readonly machine: Machine;
+  readonly ref: MachineRef;
+  readonly units: readonly string[];
+};
+
+/** An entry, its line of JSON, and its origin. */
+export type PlacedEntry = JournalEntry & {
+  readonly json: string;
+  readonly unit: string;
+  readonly machine: MachineRef;
+  readonly clock: MachineClock;
+};
 
 export type JournalQuestion = PlacesRequest & {
   /** The limit of entries, of all machines together: the last ones; undefined for all. */
@@ -77,7 +98,7 @@ export async function readJournals(
   const starts = answers.flatMap((answer) => answer.start ?? []);
   if (follow) {
     const listener = { ...reader, entries: (each: readonly PlacedEntry[]) => reader.entries(each, merged) };
-    await followJournals(ports.driver, starts, { sudo, merged }, listener, signal);
+    await followJournals(starts, { driver: ports.driver, sudo, listener, signal }, merged);
   }
   return result;
 }
@@ -149,4 +170,147 @@ function cannotFormat(output: string): FleetError {
   return new FleetError('usage', `Cannot merge entries in the format "${output}"`, {
     hint: 'Use it for one unit on one machine, without --follow, or choose another format, such as short-iso or json',
   });
+}
+
+/** The position at which the journal of a machine is followed. */
+type FollowStart = {
+  readonly source: JournalSource;
+  /** The cursor of the last entry that was read; undefined if there was none. */
+  readonly after: string | undefined;
+  /** The machine's clock at that time, in epoch seconds. */
+  readonly since: number;
+};
+
+/** The callbacks of {@link followJournals}. */
+type FollowListener = {
+  entries(entries: readonly PlacedEntry[]): void;
+  /** The connection to a machine was lost; it is retried until it succeeds. */
+  lost(machine: MachineRef, error: FleetError): void;
+  /** The machine is connected again, without missing entries. */
+  back(machine: MachineRef): void;
+};
+
+/** How journals are followed: until `signal` aborts, across lost connections. */
+type Following = {
+  readonly driver: Pick<SystemdDriver, 'journal'>;
+  readonly sudo: boolean;
+  readonly listener: FollowListener;
+  readonly signal: AbortSignal;
+};
+
+/** With `merged`, the entries of several units or machines are sorted. */
+async function followJournals(
+  starts: readonly FollowStart[],
+  following: Following,
+  merged: boolean,
+): Promise<void> {
+  const gathered = merged ? gather(following.listener) : undefined;
+  const { listener } = gathered ?? following;
+  await Promise.all(starts.map((start) => follow(start, { ...following, listener })));
+  gathered?.flush();
+}
+
+async function follow(
+  { source, after, since }: FollowStart,
+  { driver, sudo, listener, signal }: Following,
+): Promise<void> {
+  let cursor = after;
+  let isLost = false;
+  while (!signal.aborted) {
+    try {
+      const stream = await driver.journal(source.machine, {
+        units: source.units,
+        output: 'json',
+        lines: undefined,
+        since: cursor === undefined ? `@${since}` : undefined,
+        until: undefined,
+        after: cursor,
+        follow: true,
+        sudo,
+      });
+      if (isLost && !signal.aborted) listener.back(source.ref);
+      isLost = false;
+      onEntries(source, stream, (entries) => {
+        cursor = entries.at(-1)?.cursor ?? cursor;
+        listener.entries(entries);
+      });
+      await untilEnd(stream, signal);
+      throw new FleetError('remote-script', `journalctl ended on machine "${source.ref.name}"`);
+    } catch (error) {
+      if (!isFleetError(error)) throw error;
+      if (signal.aborted) return;
+      if (!isLost) listener.lost(source.ref, error);
+      isLost = true;
+      await wait(RETRY_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+}
+
+/** Holds entries back for {@link GATHER_MS}, so that simultaneous entries of several machines are sorted. */
+function gather(listener: FollowListener): { readonly listener: FollowListener; flush(): void } {
+  let held: readonly PlacedEntry[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  const flush = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    const entries = inOrder(held);
+    held = [];
+    if (entries.length > 0) listener.entries(entries);
+  };
+  return {
+    flush,
+    listener: {
+      ...listener,
+      entries: (entries) => {
+        held = [...held, ...entries];
+        timer ??= setTimeout(flush, GATHER_MS);
+      },
+    },
+  };
+}
+
+/**
+ * Calls `listener` with the entries of a stream of JSON lines as they arrive. An incomplete line waits for its rest. A line
+ * that is too long ends the stream.
+ */
+function onEntries(
+  { ref, units }: JournalSource,
+  stream: JournalStream,
+  listener: (entries: readonly PlacedEntry[]) => void,
+): void {
+  let rest: string[] = [];
+  let length = 0;
+  stream.onText((text) => {
+    rest.push(text);
+    length += text.length;
+    if (!text.includes('\n')) return keepTo('entry', length);
+    const lines = rest.join('').split('\n');
+    rest = [lines.pop() ?? ''];
+    length = rest[0]?.length ?? 0;
+    for (const line of [...lines, ...rest]) keepTo('entry', line.length);
+    const entries = lines.flatMap((json): readonly PlacedEntry[] => {
+      const entry = parseEntry(json);
+      if (entry === undefined) return [];
+      return [{ ...entry, json, unit: unitOfEntry(entry, units), machine: ref, clock: stream.clock }];
+    });
+    if (entries.length > 0) listener(entries);
+  });
+}
+
+/** Waits for the end of a stream, or ends it when `signal` aborts. Rejects with the error of the stream. */
+async function untilEnd(stream: JournalStream, signal: AbortSignal): Promise<void> {
+  const stop = (): void => void stream.close();
+  signal.addEventListener('abort', stop);
+  if (signal.aborted) stop();
+  try {
+    await stream.ended;
+  } finally {
+    signal.removeEventListener('abort', stop);
+    await stream.close();
+  }
+}
+
+/** Sorts entries by time, and then by machine. */
+function inOrder(entries: readonly PlacedEntry[]): readonly PlacedEntry[] {
+  return entries.toSorted((a, b) => a.time - b.time || compareText(a.machine.name, b.machine.name));
 }

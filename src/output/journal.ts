@@ -1,8 +1,7 @@
 import { sha1 } from '../base/hash.ts';
 import { timeParts } from '../base/time.ts';
 import { oneLine } from '../base/visible.ts';
-import type { JournalResult } from '../operations/journal.ts';
-import type { PlacedEntry } from '../operations/journal-entries.ts';
+import type { JournalResult, PlacedEntry } from '../operations/journal.ts';
 import { errorLines, unreachableLines } from './report.ts';
 
 /** The timestamps of the formats that have one line per entry. */

@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import { journalStatus } from '../../src/cli/exit-status.ts';
-import type { JournalResult } from '../../src/operations/journal.ts';
-import type { PlacedEntry } from '../../src/operations/journal-entries.ts';
+import type { JournalResult, PlacedEntry } from '../../src/operations/journal.ts';
 import { canFormat, entriesJson, entryLines, missingLines } from '../../src/output/journal.ts';
 
 function entry(fields: Readonly<Record<string, string>> = {}, offsetMinutes = 0): PlacedEntry {
