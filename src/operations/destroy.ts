@@ -1,8 +1,11 @@
+import { type ClusterSnapshot, observedOn } from '../cluster/snapshot.ts';
+import { isForeign } from '../cluster/unit-state.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { reconcile } from '../reconcile/reconcile.ts';
 import { selectToLower } from './contradictions.ts';
+import { machineRef } from './listing.ts';
 import { overruleAndDelete, requestedTarget } from './overruled.ts';
-import { type RequestResult, requestResult, type UnitProblem } from './unit-result.ts';
+import { type ForeignUnit, type RequestResult, requestResult, type UnitProblem } from './unit-result.ts';
 
 /**
  * Stops units, waits, and removes them from their machines and then from the registry. A unit that could not be removed
@@ -21,6 +24,16 @@ export async function destroy(ports: Ports, arguments_: readonly string[]): Prom
       .map((unit) => ({ kind: 'put-unit', unit: { ...unit, target: 'inactive' } }) as const);
   });
   if (scope.size === 0) return requestResult(undefined, problems);
-  const result = requestResult(await reconcile(ports, scope, { known }), problems);
-  return { ...(await overruleAndDelete(ports, requestedTarget(scope, 'inactive'), result, scope)), kept };
+  const report = await reconcile(ports, scope, { known });
+  const foreign = [...scope].flatMap((unit) => foreignCopies(unit, report.snapshot));
+  const result = { ...requestResult(report, problems), kept, foreign };
+  return overruleAndDelete(ports, requestedTarget(scope, 'inactive'), result, scope);
+}
+
+function foreignCopies(unit: string, { machines }: ClusterSnapshot): readonly ForeignUnit[] {
+  return machines.flatMap((view) => {
+    const observed = observedOn(view, unit);
+    if (observed === undefined || !isForeign(observed)) return [];
+    return [{ unit, machine: machineRef(view), path: observed.state.fragment }];
+  });
 }

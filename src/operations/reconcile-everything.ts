@@ -6,6 +6,7 @@ import {
   type UnreadableUnit,
 } from '../cluster/snapshot.ts';
 import { mayBeDown } from '../cluster/unreachable.ts';
+import type { VoterChange } from '../quorum/electorate.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { reconcile } from '../reconcile/reconcile.ts';
 import type { Stay } from '../schedule/decision.ts';
@@ -45,8 +46,8 @@ export type PassResult = RequestResult & {
   readonly isLost: boolean;
   /** More than half of the machines are unreachable, so no unit leaves an unreachable one. */
   readonly cutOff: boolean;
-  /** Voters of the registry were replaced, which has been reported already. */
-  readonly newVoters: boolean;
+  /** The voters of the registry that were replaced, which has been reported already. */
+  readonly newVoters: readonly VoterChange[];
 };
 
 /**
@@ -70,7 +71,7 @@ export async function reconcileEverything(ports: Ports): Promise<PassResult> {
     otherCluster: theirs.length > 0,
     isLost: theirs.length > 0 && theirs.length === owned.length,
     cutOff: isCutOff(snapshot),
-    newVoters: report.newVoters === true,
+    newVoters: report.newVoters ?? [],
   };
 }
 

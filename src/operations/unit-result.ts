@@ -74,6 +74,8 @@ export type RequestResult = {
   readonly templates?: readonly TemplateResult[];
   /** Templates that a glob matched, and that were not destroyed. */
   readonly kept?: readonly string[];
+  /** The units of machines that fleet did not install, with the names of destroyed units. */
+  readonly foreign?: readonly ForeignUnit[];
   /** The units whose new text failed, and that have their old one again. */
   readonly restored?: ReconcileReport['restored'];
   /** The arguments that name the folder of an `apply`, for hints. */
@@ -83,6 +85,9 @@ export type RequestResult = {
   /** Every machine that did not answer, needed or not. */
   readonly unreachable: readonly UnreachableMachine[];
 };
+
+/** `path` is empty for a unit without a file. */
+export type ForeignUnit = { readonly unit: string; readonly machine: MachineRef; readonly path: string };
 
 export type DifferingFile = {
   readonly unit: string;

@@ -5,7 +5,7 @@ import { tieText } from '../cluster/dependencies.ts';
 import type { CauseRelation, Failure, MachineStep } from '../cluster/failure.ts';
 import { isMasked } from '../cluster/unit-state.ts';
 import type { UnitFailure } from '../operations/unit-result.ts';
-import { formatRemaining, packagesOf } from './format.ts';
+import { formatDate, formatRemaining, packagesOf } from './format.ts';
 import { heldText, isStarting, notUp, revertCause, unhealthy } from './held.ts';
 import { foreignUnit, reasonText } from './reason.ts';
 
@@ -95,9 +95,10 @@ export function entryText(
 function waiting(failure: Extract<Failure, { code: 'waits' | 'held' | 'gated' }>, about: About): FailureText {
   if (failure.code === 'waits')
     return plain(`"${failure.unit}" has to leave the machine first, and did not`, 'Run the command again');
-  if (failure.code === 'held')
-    return plain(`held: ${heldText(failure)}`, holdHint(failure.isFirst === true, about));
-  return gated(failure, about);
+  if (failure.code === 'gated') return gated(failure, about);
+  // The text has failed earlier, perhaps long ago.
+  const when = formatDate(failure.held.at);
+  return plain(`held: ${heldText(failure)} (${when})`, holdHint(failure.isFirst === true, about));
 }
 
 /** What ends the hold of a text; one that is the first of its unit has no older one. */

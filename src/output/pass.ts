@@ -22,7 +22,7 @@ export function passReport(pass: PassResult, dryRun = false): ReportLines {
     ...requestFailures('reconcile', pass, dryRun),
   ];
   return {
-    out: workLines([...moves, ...steps], failures.length > 0 || pass.newVoters),
+    out: workLines([...moves, ...steps], failures.length > 0 || pass.newVoters.length > 0),
     err: [
       ...missingLines(pass),
       ...pass.extended.map(extendedLine),
@@ -32,7 +32,7 @@ export function passReport(pass: PassResult, dryRun = false): ReportLines {
   };
 }
 
-/** `{ "moves": […], "changes": […], "failures": […], "unreachable": […], "unreadable": […] }`, see src/manual/json.md for every field. */
+/** `{ "moves": […], "changes": […], "failures": […], "voters": […], "unreachable": […], "unreadable": […] }`, see src/manual/json.md for every field. */
 export function passJson(pass: PassResult): object {
   const moves = pass.moves.map(({ unit, from, to, because }) => ({
     unit,
@@ -44,6 +44,7 @@ export function passJson(pass: PassResult): object {
     moves,
     changes: changesJson(pass.plans),
     failures: failuresJson(pass),
+    voters: pass.newVoters.map(({ gone, come }) => ({ gone, come })),
     unreachable: unreachableJson(pass.unreachable),
     unreadable: unreadableJson(pass.unreadable),
   };

@@ -1,3 +1,4 @@
+import type { Reason } from '../cluster/reason.ts';
 import type { RestartResult } from '../operations/restart.ts';
 import { isUnschedulable, type RequestResult, type UnitResult } from '../operations/unit-result.ts';
 import { machineLabel, machineTitle } from './format.ts';
@@ -29,7 +30,12 @@ export function requestReport(verb: UnitVerb, request: RequestResult, dryRun = f
 export function dryRunReport(verb: UnitVerb, request: RequestResult): ReportLines {
   const { err } = requestReport(verb, request, true);
   const added = [...(request.created ?? [])].map((unit) => `registry: add ${unit}`);
-  const steps = [...added, ...request.plans.flatMap(planLines)];
+  const removed = request.results.filter(({ failures }) => verb === 'destroy' && failures.length === 0);
+  const steps = [
+    ...added,
+    ...request.plans.flatMap(planLines),
+    ...removed.map(({ unit }) => `registry: remove ${unit}`),
+  ];
   return { out: workLines(steps, requestFailures(verb, request, true).length > 0), err };
 }
 
@@ -63,6 +69,7 @@ export function restartPreview(result: RestartResult): ReportLines {
 
 function warnings(request: RequestResult, dryRun: boolean): readonly string[] {
   const { differing, alone = [], apart = [], templates = [], kept = [], restored = [], results } = request;
+  const { foreign = [] } = request;
   return [
     ...differing.flatMap(({ unit, path }) => [
       `Warning: unit "${unit}" in the registry differs from file "${path}"; the text of the registry is used`,
@@ -91,6 +98,10 @@ function warnings(request: RequestResult, dryRun: boolean): readonly string[] {
         `Warning: unit "${unit}" ${isBack ? 'has' : 'is to have'} its old text ${hash.slice(0, 7)} again, because the new one failed`,
     ),
     ...results.flatMap(leftProcesses),
+    ...(dryRun ? foreign : []).map(
+      ({ unit, machine, path }) =>
+        `Warning: unit "${unit}" stays on machine ${machineTitle(machine)}, because fleet did not install it${path === '' ? '' : `: ${path}`}`,
+    ),
   ];
 }
 
@@ -142,12 +153,21 @@ function successLines(verb: UnitVerb, result: UnitResult): readonly string[] {
 }
 
 /** The machines on which the target state holds; a count if there are several. A run has its own line. */
-function placesOf({ global, machines, eligible, ran }: UnitResult): readonly string[] {
+function placesOf(result: UnitResult): readonly string[] {
+  const { global, machines, ran } = result;
   if (machines.length === 0) return [];
-  if (global || machines.length > 1) return [`${machines.length} of ${eligible} machines`];
+  if (global || machines.length > 1) return [countText(machines.length, result)];
   const names = new Set(ran.map(({ machine }) => machine.name));
   return machines.filter(({ name }) => !names.has(name)).map((machine) => machineLabel(machine));
 }
+
+/** `1 of 3 machines; 2 refused it`: machines that do not fit by the rules of its file do not count. */
+function countText(count: number, { eligible, rejected }: UnitResult): string {
+  const { length } = rejected.filter(({ reason }) => REFUSALS.has(reason.code));
+  return `${count} of ${eligible + length} machines${length === 0 ? '' : `; ${length} refused it`}`;
+}
+
+const REFUSALS: ReadonlySet<Reason['code']> = new Set(['foreign-unit', 'other-cluster']);
 
 const OCCASIONS: Readonly<Record<string, string>> = {
   '.timer': 'when it elapses',
@@ -157,12 +177,10 @@ const OCCASIONS: Readonly<Record<string, string>> = {
 };
 
 /** The lines of CoreOS fleet for jobs that --no-block did not wait for. */
-function queuedLines(
-  verb: UnitVerb,
-  { unit, target, global, triggered, eligible }: UnitResult,
-): readonly string[] {
+function queuedLines(verb: UnitVerb, result: UnitResult): readonly string[] {
+  const { unit, target, global, triggered } = result;
   const job = target === 'launched' || verb === 'start' ? 'start' : 'stop';
   if (triggered.length === 0) return [];
-  if (global) return [`Triggered global unit ${unit} ${job} on ${triggered.length} of ${eligible} machines`];
+  if (global) return [`Triggered global unit ${unit} ${job} on ${countText(triggered.length, result)}`];
   return triggered.map((machine) => `Triggered unit ${unit} ${job} on ${machineLabel(machine)}`);
 }

@@ -2,6 +2,7 @@ import type { Token } from '../cluster/snapshot.ts';
 import type { RolloutLimits } from '../plan/rollout.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { Action } from '../plan/steps.ts';
+import type { VoterChange } from '../quorum/electorate.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Waits } from '../systemd/change-jobs.ts';
 import type { Pass } from './verdicts.ts';
@@ -35,8 +36,8 @@ export type ReconcileReport = Pass & {
   readonly restored?:
     | readonly { readonly unit: string; readonly hash: string; readonly isBack: boolean }[]
     | undefined;
-  /** Voters of the registry were replaced; absent if another process ran the pass. */
-  readonly newVoters?: boolean;
+  /** The voters of the registry that were replaced; absent if another process ran the pass. */
+  readonly newVoters?: readonly VoterChange[];
 };
 
 /** A pass that a controller runs for a command. */

@@ -15,7 +15,7 @@ const LOST_TTLS = 10;
 
 /**
  * Replaces voters that are drained, distrusted, lost, removed or without their state, and renames those whose machine has another name.
- * Reports replacements, and former registries that were seen, and logs both in the registry. Resolves with whether voters were replaced.
+ * Reports replacements, and former registries that were seen, and logs both in the registry. Resolves with the replacements.
  * Nothing is asked if no voter has to be replaced. An error is left for the next time, because a majority remains. `leaving` is a machine
  * that will be removed.
  */
@@ -24,17 +24,17 @@ export async function tendVoters(
   snapshot: ClusterSnapshot,
   known: RegistryView,
   leaving?: string,
-): Promise<boolean> {
-  if (voters === undefined || snapshot.clusterId === undefined) return false;
-  let isReplaced = false;
+): Promise<readonly VotersEvent[]> {
+  if (voters === undefined || snapshot.clusterId === undefined) return [];
+  let replaced: readonly VotersEvent[] = [];
   try {
     const changes = await voters.tend(candidatesOf(snapshot, known, voters.marks, leaving));
     const events = changes.flatMap((change) => replacement(change, known));
-    isReplaced = events.length > 0;
+    replaced = events;
     for (const event of events) emit(event);
     if (events.length > 0) await registry.update(() => [{ kind: 'log', events }]);
     // A machine that becomes a voter again has its former registry no more.
-    if (unreported(voters.former(), known).length === 0) return isReplaced;
+    if (unreported(voters.former(), known).length === 0) return replaced;
     let news: readonly FormerEvent[] = [];
     await registry.update((view) => {
       news = unreported(voters.former(), view);
@@ -44,7 +44,7 @@ export async function tendVoters(
   } catch (error) {
     if (!isFleetError(error)) throw error;
   }
-  return isReplaced;
+  return replaced;
 }
 
 type VotersEvent = Extract<LoggedEvent, { kind: 'voters' }>;

@@ -205,7 +205,7 @@ onMachines('machines of another cluster', () => {
     const { status, stdout, stderr } = await stranger.fleetctl('start', 'agent');
     expect({ status, stdout }).toEqual({
       status: 1,
-      stdout: 'Unit agent.service launched on 1 of 1 machines\n',
+      stdout: 'Unit agent.service launched on 1 of 3 machines; 2 refused it\n',
     });
     expect(stderr.match(/^Error: .*"k[123]"/gm)).toHaveLength(2);
   });

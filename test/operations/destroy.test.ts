@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { destroy } from '../../src/operations/destroy.ts';
 import { cat } from '../../src/operations/unit-texts.ts';
-import { requestReport } from '../../src/output/request-report.ts';
+import { dryRunReport, requestReport } from '../../src/output/request-report.ts';
+import { previewRegistry } from '../../src/registry/registry.ts';
+import { previewDriver } from '../../src/systemd/driver.ts';
+import { systemdState } from '../support/builders.ts';
 import { GLOBAL, makeScene, outcome, SLEEP } from './scene.ts';
 
 describe('destroy', () => {
@@ -64,6 +67,32 @@ describe('destroy', () => {
       err: [
         'Warning: template "web@.service" stays in the registry, because a glob matches only units that can run',
         'hint: Destroy it too: fleetctl destroy web@.service',
+      ],
+    });
+  });
+
+  it('names in a preview what it removes from the registry, and the units of machines that stay', async () => {
+    const scene = await makeScene();
+    await scene.write('g.service', GLOBAL);
+    await scene.write('a.service', SLEEP);
+    await scene.submit(['a']);
+    const state = systemdState('running', { fragment: '/usr/lib/systemd/system/g.service' });
+    const theirs = { text: 'theirs', record: undefined, state };
+    scene.machines.of('m1').units.set('g.service', theirs);
+    await scene.start('g');
+    const { ports } = scene;
+    const preview = {
+      ...ports,
+      registry: previewRegistry(ports.registry, { clock: ports.clock, author: '' }),
+      driver: previewDriver(ports.driver),
+    };
+    expect(dryRunReport('destroy', await destroy(preview, ['g', 'a']))).toEqual({
+      out: [
+        ...['m2: stop g.service', 'm2: remove g.service', 'm3: stop g.service', 'm3: remove g.service'],
+        ...['registry: remove a.service', 'registry: remove g.service'],
+      ],
+      err: [
+        'Warning: unit "g.service" stays on machine "m1" (10.0.0.1), because fleet did not install it: /usr/lib/systemd/system/g.service',
       ],
     });
   });

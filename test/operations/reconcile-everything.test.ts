@@ -3,7 +3,7 @@ import { FleetError } from '../../src/base/errors.ts';
 import { passStatus } from '../../src/cli/exit-status.ts';
 import { listUnitFiles } from '../../src/operations/list-unit-files.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
-import { passReport } from '../../src/output/pass.ts';
+import { passJson, passReport } from '../../src/output/pass.ts';
 import { guarded } from '../../src/reconcile/guard.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
 import { desiredUnit, recordOf, systemdState, TTL_MS } from '../support/builders.ts';
@@ -33,7 +33,9 @@ it('does not say that there was nothing to do after voters were replaced', async
   const changes = [{ gone: ['m3'], come: ['m1'] }];
   const voters = { tend: async () => changes.splice(0), former: () => [], marks: new Map() };
   Object.assign(scene.ports, { voters });
-  expect(await pass(scene)).toEqual(['status 0']);
+  const first = await reconcileEverything(scene.ports);
+  expect([passReport(first), passStatus(first)]).toEqual([{ out: [], err: [] }, 0]);
+  expect(passJson(first)).toMatchObject({ voters: [{ gone: ['m3'], come: ['m1'] }] });
   expect(await pass(scene)).toEqual(NOTHING);
 });
 

@@ -135,7 +135,7 @@ const WORDS: {
         held: heldOn(systemdState('failed', { exitStatus: 203 })),
       },
       only(
-        'held: text 5d7d29e failed on m4: exit status 203',
+        'held: text 5d7d29e failed on m4: exit status 203 (1970-01-01 00:00:00 UTC)',
         'Give it another text: fleetctl start --replace UNIT, or fleetctl rollback UNIT; or try this one again: fleetctl start --retry UNIT',
       ),
     ],
@@ -147,7 +147,7 @@ const WORDS: {
         isFirst: true,
       },
       only(
-        'held: text 5d7d29e failed on m4: it did not start: inactive (dead)',
+        'held: text 5d7d29e failed on m4: it did not start: inactive (dead) (1970-01-01 00:00:00 UTC)',
         'Give it another text: fleetctl start --replace UNIT; or try this one again: fleetctl start --retry UNIT',
       ),
     ],

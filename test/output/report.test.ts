@@ -41,6 +41,13 @@ const HELD: Stay = {
   },
 };
 
+/** Two machines refuse it, and the rules of its file exclude a third one. */
+const REFUSALS: UnitResult['rejected'] = [
+  { machine: 'm2', reason: { code: 'foreign-unit', path: '/etc/systemd/system/a.service' } },
+  { machine: 'm3', reason: { code: 'other-cluster', cluster: 'x' } },
+  { machine: 'm4', reason: { code: 'cordoned' } },
+];
+
 const LAUNCHED_ON_M1 = { machines: [M1], eligible: 2 };
 
 describe('what --no-block did not wait for', () => {
@@ -63,6 +70,11 @@ describe('what --no-block did not wait for', () => {
         'Triggered global unit a.service start on 1 of 2 machines',
         'Unit a.service launched on 1 of 2 machines',
       ],
+    ],
+    [
+      'beside machines that refuse it',
+      { machines: [M1], eligible: 1, global: true, rejected: REFUSALS },
+      ['Unit a.service launched on 1 of 3 machines; 2 refused it'],
     ],
   ])('%s', (_, changes, out) => {
     expect(report(changes.target === 'loaded' ? 'stop' : 'start', changes)).toEqual({ out, err: [] });

@@ -49,7 +49,7 @@ describe('a pass', () => {
     expect(scene.events.filter(({ kind }) => kind === 'voters')).toEqual([
       { kind: 'voters', gone: ['m3'], come: ['m2'] },
     ]);
-    expect(report.newVoters).toBe(true);
+    expect(report.newVoters).toEqual([{ kind: 'voters', gone: ['m3'], come: ['m2'] }]);
   });
 
   it('reports a registry from before a recovery once, which is logged', async () => {
