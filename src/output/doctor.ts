@@ -93,7 +93,7 @@ function summary(checks: readonly CheckResult[]): string {
 function restOf(checks: readonly CheckResult[]): string {
   const skipped = skippedOf(checks);
   const well = checks.filter(({ status }) => status === 'ok').length;
-  return `${well} ok${skipped === 0 ? '' : `, ${skipped} not possible before that is fixed`}`;
+  return `${well} ok${skipped === 0 ? '' : `, ${skipped} not possible until that is fixed`}`;
 }
 
 function skippedOf(checks: readonly CheckResult[]): number {

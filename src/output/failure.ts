@@ -31,12 +31,7 @@ export function failureText(failure: Failure, about: About = { unit: 'UNIT' }): 
     case 'foreign':
       return plain(foreignUnit(failure.path), 'Rename your unit, or remove that one from the machine');
     case 'unrecorded':
-      return plain(
-        failure.path === ''
-          ? 'its record in /var/lib/fleet/units is missing there, and so is its file'
-          : `its record in /var/lib/fleet/units is missing there, and ${failure.path} differs from the registry`,
-        'Nothing was changed there. Replace the file by the text of the registry ("fleetctl cat"), and run the command again; or stop the unit and remove the file there',
-      );
+      return unrecorded(failure.path);
     case 'alias-taken':
       return plain(
         `its Alias=${failure.alias} is taken there: ${failure.path}`,
@@ -72,12 +67,24 @@ export function failureText(failure: Failure, about: About = { unit: 'UNIT' }): 
     case 'locked':
       return locked(failure);
     case 'tools':
-      return plain(`it lacks ${failure.tools.join(' and ')}`, `Install ${packagesOf(failure.tools)} there`);
+      return plain(
+        `the machine lacks ${failure.tools.join(' and ')}`,
+        `Install ${packagesOf(failure.tools)} there`,
+      );
     case 'unreachable':
       return { summary: lowerFirst(failure.message), lines: [], hint: failure.hint };
     default:
       return changeText(failure, about);
   }
+}
+
+/** `path` is empty if the file is missing, too. */
+function unrecorded(path: string): FailureText {
+  const file = path === '' ? 'so is its file' : `${path} differs from the registry`;
+  return plain(
+    `its record in /var/lib/fleet/units is missing there, and ${file}`,
+    'Nothing was changed there. Replace the file with the text of the registry ("fleetctl cat"), and run the command again; or stop the unit and remove the file there',
+  );
 }
 
 /** The text of an entry of a result: after a failure for which the text is held, the hint says so. */
@@ -94,7 +101,10 @@ export function entryText(
 /** The text about a copy that is not changed because of another one. */
 function waiting(failure: Extract<Failure, { code: 'waits' | 'held' | 'gated' }>, about: About): FailureText {
   if (failure.code === 'waits')
-    return plain(`"${failure.unit}" has to leave the machine first, and did not`, 'Run the command again');
+    return plain(
+      `"${failure.unit}" has to leave the machine first, but it is still there`,
+      'Run the command again',
+    );
   if (failure.code === 'gated') return gated(failure, about);
   // The text has failed earlier, perhaps long ago.
   const when = formatDate(failure.held.at);
@@ -267,7 +277,7 @@ function notDown({ state, again, causes, detail, journal }: NotDown): FailureTex
 }
 
 const REFUSES_STOP =
-  'It has RefuseManualStop=yes: stop what requires it, or set that to no on the machine ("systemctl edit --runtime" and the unit), and try again';
+  'It has RefuseManualStop=yes: stop what requires it, or set that to no on the machine ("systemctl edit --runtime UNIT"), and try again';
 
 function linesOf(text: string): readonly string[] {
   return text.split('\n').filter((line) => line !== '');

@@ -11,7 +11,7 @@ export function differenceLines(difference: InventoryDifference): readonly strin
   switch (difference.kind) {
     case 'changed':
       return [
-        `Note: machine "${name}" is used as in the registry: ${changeText(difference)}`,
+        `Note: machine "${name}" is used with the values of the registry: ${changeText(difference)}`,
         `hint: To store the values of fleet.conf: fleetctl machines apply ${name}; otherwise correct fleet.conf`,
       ];
     case 'removed': {

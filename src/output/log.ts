@@ -93,7 +93,7 @@ const ROWS: { readonly [K in ControllerEvent['kind']]?: (event: Of<K>) => Row | 
   connected: () => info('enough machines answer again'),
   paused: ({ ms }) =>
     warning(
-      `this process was paused for ${formatAge(ms)}; the time that machines are unreachable counts from now`,
+      `this process was paused for ${formatAge(ms)}; the time that machines are unreachable is counted from now`,
       {
         ms: Math.round(ms),
       },

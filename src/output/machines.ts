@@ -47,7 +47,7 @@ export function acceptedLine(name: string, { id, before, renamedFrom, isNews }: 
 
 /** An exclusion, and the units that are assigned to the machine. */
 export function distrustedLines(name: string, units: readonly string[]): ReportLines {
-  const out = [`Machine ${name} excluded, until: fleetctl machines accept ${name}`];
+  const out = [`Machine ${name} excluded; to use it again: fleetctl machines accept ${name}`];
   if (units.length === 0) return { out, err: [] };
   return {
     out,

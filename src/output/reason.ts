@@ -13,7 +13,7 @@ export function reasonText(reason: Reason): string {
     case 'machine-metadata': {
       const wanted = reason.wanted.map((value) => `${reason.key}=${value}`).join(' or ');
       const actual = reason.actual === undefined ? `no ${reason.key}` : `${reason.key}=${reason.actual}`;
-      return `MachineMetadata= requires ${wanted}, it has ${actual}`;
+      return `MachineMetadata= requires ${wanted}, and the machine has ${actual}`;
     }
     case 'machine-of-elsewhere':
       return `MachineOf=${reason.unit}, which is on "${reason.machine}"`;
@@ -36,7 +36,7 @@ export function reasonText(reason: Reason): string {
     case 'not-triggered':
       return 'it is a template, and no socket there needs it';
     case 'replaced':
-      return `"${reason.unit}" is there and has Replaces= of it`;
+      return `"${reason.unit}" is there and replaces it (Replaces=)`;
     case 'unit-conflict':
       return `"${reason.tie.unit}" is there, and systemd never runs both: ${tieText(reason.tie)}`;
     case 'foreign-unit':
@@ -75,7 +75,7 @@ export function stayText(stay: Stay): string {
     case 'is-up':
       return 'the machine is up and may run it';
     case 'cut-off':
-      return 'too many machines are unreachable for anything to move';
+      return 'too many machines are unreachable';
     case 'no-other':
       return 'no other machine fits';
     case 'held':

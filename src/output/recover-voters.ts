@@ -14,13 +14,13 @@ export function lostMajorityLines({
   unknown,
   undone,
 }: LostMajority): readonly string[] {
-  const time = at === undefined ? '' : `, whose last event is of ${formatTime(at)}`;
+  const time = at === undefined ? '' : `; its last event was at ${formatTime(at)}`;
   return [
     ...(missing.length > 0 ? [`These voters cannot be read: ${missing.join(', ')}`] : []),
     ...(outdated.length > 0
-      ? [`These voters have a copy, or an older disk than before: ${outdated.join(', ')}`]
+      ? [`The registry of these voters is a copy, or older than before: ${outdated.join(', ')}`]
       : []),
-    `The newest revision that is left is ${revision}${time}, on ${holders.join(', ')}`,
+    `The newest revision that is left is ${revision}, on ${holders.join(', ')}${time}`,
     ...ahead.map(
       (each) =>
         `Machine "${each.machine}" has obeyed later decisions, up to revision ${each.revision}${each.units.length > 0 ? `: ${each.units.join(' ')}` : ''}`,
@@ -28,7 +28,7 @@ export function lostMajorityLines({
     ...(unknown.length === 0
       ? []
       : [
-          `Of these, the registry lacks the following units, which are taken from their machines: ${unknown.map(({ name }) => name).join(' ')}`,
+          `The registry lacks these units, which are taken from their machines: ${unknown.map(({ name }) => name).join(' ')}`,
         ]),
     ...(undone.length === 0
       ? []
@@ -49,7 +49,7 @@ export function rebuiltReport(
     out: [
       missing.length > 0
         ? `Rebuilt the registry without ${missing.join(', ')}`
-        : `Rebuilt the registry from what ${outdated.join(', ')} had`,
+        : `Rebuilt the registry from the state of ${outdated.join(', ')}`,
       `Voters: ${voters.join(', ')}`,
     ],
     err: [

@@ -35,7 +35,7 @@ function decidedReport(
       ...accepted.map((unit) => `${accept} unit ${unit}`),
       ...rejected.map((unit) => `${reject} unit ${unit}`),
     ],
-    err: open.length === 0 ? [] : [`Warning: still unconfirmed: ${open.join(' ')}`],
+    err: open.length === 0 ? [] : [`Warning: these units are still unconfirmed: ${open.join(' ')}`],
   };
 }
 

@@ -42,7 +42,7 @@ onMachines('doctor', () => {
       /^k2 +space +failed +\d+ KiB and \d+ inodes free in \/\S+\n {2}fix: make room/m,
     );
     expect(sorted(stdout)).toMatch(/^k3 +port +failed +Cannot reach machine "k3"/m);
-    expect(sorted(stdout)).toMatch(/^k3 +rest +skipped +1 ok, 14 not possible before that is fixed$/m);
+    expect(sorted(stdout)).toMatch(/^k3 +rest +skipped +1 ok, 14 not possible until that is fixed$/m);
   });
 });
 

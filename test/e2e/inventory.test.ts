@@ -35,7 +35,7 @@ onMachines('the machines of a cluster', () => {
     expect(stdout).toBe(await unitsOf(alice));
     expect(stdout).toContain(addressOf('k1'));
     expect(stderr).toBe(
-      'Note: machine "k3" is used as in the registry: metadata -, not role=web\n' +
+      'Note: machine "k3" is used with the values of the registry: metadata -, not role=web\n' +
         'hint: To store the values of fleet.conf: fleetctl machines apply k3; otherwise correct fleet.conf\n',
     );
     expect(await bob.fleetctl('reconcile')).toMatchObject({ status: 0, stderr });

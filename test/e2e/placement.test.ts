@@ -65,9 +65,9 @@ onMachines('a global unit', () => {
         1,
         `
         Error: Cannot place unit "tape.service": no machine fits
-          k1: MachineMetadata= requires disk=tape, it has disk=ssd
-          k2: MachineMetadata= requires disk=tape, it has no disk
-          k3: MachineMetadata= requires disk=tape, it has disk=ssd
+          k1: MachineMetadata= requires disk=tape, and the machine has disk=ssd
+          k2: MachineMetadata= requires disk=tape, and the machine has no disk
+          k3: MachineMetadata= requires disk=tape, and the machine has disk=ssd
         hint: It stays launched in the registry; run the command again when a machine fits
         `,
       ),
@@ -120,8 +120,8 @@ Runner-up: none, no other machine fits
 No event would make it move
 MACHINE  UNITS  FITS  RULE             REASON
 k2       0      yes   -                -
-k1       0      no    MachineMetadata  MachineMetadata= requires role=db, it has no role
-k3       0      no    MachineMetadata  MachineMetadata= requires role=db, it has no role
+k1       0      no    MachineMetadata  MachineMetadata= requires role=db, and the machine has no role
+k3       0      no    MachineMetadata  MachineMetadata= requires role=db, and the machine has no role
 `,
     );
     expect((await operator.fleetctl('list-unit-files', '--no-legend')).stdout).toBe('');

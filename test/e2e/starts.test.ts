@@ -155,9 +155,9 @@ onMachines('a unit that fits no machine', () => {
         1,
         `
         Error: Cannot place unit "cache.service": no machine fits
-          k1: MachineMetadata= requires role=cache, it has role=web
-          k2: MachineMetadata= requires role=cache, it has role=db
-          k3: MachineMetadata= requires role=cache, it has no role
+          k1: MachineMetadata= requires role=cache, and the machine has role=web
+          k2: MachineMetadata= requires role=cache, and the machine has role=db
+          k3: MachineMetadata= requires role=cache, and the machine has no role
         hint: It stays launched in the registry; run the command again when a machine fits
         `,
       ),
@@ -188,7 +188,7 @@ onMachines('a unit that fits no machine', () => {
         Error: Cannot place unit "a@3.service": no machine fits
           k1: Conflicts=a@*.service, and "a@1.service" is there
           k2: Conflicts=a@*.service, and "a@2.service" is there
-          k3: MachineMetadata= requires role=web, it has role=cache
+          k3: MachineMetadata= requires role=web, and the machine has role=cache
         hint: It stays launched in the registry; run the command again when a machine fits
         Error: Cannot place unit "away.service": no machine fits
           k1: MachineID=deadbeef names another machine

@@ -130,7 +130,7 @@ onMachines('a machine that is up but cannot be used', () => {
   const operator = createOperator({ machines: ['k1', 'k2'], top: { agent_ttl: '1s' } });
   const OBSTACLES = [
     {
-      what: 'it lacks flock',
+      what: 'the machine lacks flock',
       inject: 'mount --bind /dev/null /usr/bin/flock',
       repair: 'umount /usr/bin/flock',
     },

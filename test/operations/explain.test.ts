@@ -111,7 +111,7 @@ describe('explain tells scripts', () => {
     expect(value).toHaveProperty('machines[0].rules[1]', {
       rule: 'MachineMetadata',
       holds: false,
-      reason: 'MachineMetadata= requires role=db, it has role=web',
+      reason: 'MachineMetadata= requires role=db, and the machine has role=web',
     });
   });
 });

@@ -185,7 +185,7 @@ describe('the notes about differences', () => {
       metadata: { registry: { disk: 'ssd' }, proposed: {} },
     });
     expect(lines).toEqual([
-      'Note: machine "m1" is used as in the registry: address 10.0.0.1, not 10.0.0.9; metadata disk=ssd, not -',
+      'Note: machine "m1" is used with the values of the registry: address 10.0.0.1, not 10.0.0.9; metadata disk=ssd, not -',
       'hint: To store the values of fleet.conf: fleetctl machines apply m1; otherwise correct fleet.conf',
     ]);
   });

@@ -79,13 +79,13 @@ describe('a recovery without the majority of the voters', () => {
     const ports = processOf(scene, voters);
     const { lost, lines, rebuilt, out, err } = await rebuild(ports);
     expect(lines).toEqual([
-      'These voters have a copy, or an older disk than before: m1, m2, m3',
+      'The registry of these voters is a copy, or older than before: m1, m2, m3',
       expect.stringContaining('The newest revision that is left is'),
       expect.stringMatching(/^Machine "m\d" has obeyed later decisions, up to revision \d+: b\.service$/),
-      'Of these, the registry lacks the following units, which are taken from their machines: b.service',
+      'The registry lacks these units, which are taken from their machines: b.service',
       'Later changes that no machine has any more are lost, such as submitted unit files',
     ]);
-    expect(out).toEqual(['Rebuilt the registry from what m1, m2, m3 had', 'Voters: m1, m2, m3']);
+    expect(out).toEqual(['Rebuilt the registry from the state of m1, m2, m3', 'Voters: m1, m2, m3']);
     expect(err).toEqual([
       expect.stringContaining('stored as inactive and left unchanged: 1 from'),
       expect.stringContaining('--accept UNIT'),

@@ -36,7 +36,7 @@ describe('the words about a machine', () => {
       [
         'm1           root        failed   you must have a tty',
         '  fix: Run visudo',
-        'm1           rest        skipped  5 ok, 10 not possible before that is fixed',
+        'm1           rest        skipped  5 ok, 10 not possible until that is fixed',
         '',
       ].join('\n'),
     );

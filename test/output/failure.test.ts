@@ -19,7 +19,7 @@ const STILL = {
 } as const;
 
 const LOST =
-  'Nothing was changed there. Replace the file by the text of the registry ("fleetctl cat"), and run the command again; or stop the unit and remove the file there';
+  'Nothing was changed there. Replace the file with the text of the registry ("fleetctl cat"), and run the command again; or stop the unit and remove the file there';
 
 function heldOn(state: SystemdState): Held {
   return { at: 1, machines: [{ id: idOf('m4'), name: 'm4' }], cause: { kind: 'not-up', state } };
@@ -207,7 +207,7 @@ const WORDS: {
   waits: [
     [
       { code: 'waits', unit: 'b.service' },
-      only('"b.service" has to leave the machine first, and did not', 'Run the command again'),
+      only('"b.service" has to leave the machine first, but it is still there', 'Run the command again'),
     ],
   ],
   fenced: [
@@ -263,10 +263,10 @@ const WORDS: {
     ],
   ],
   tools: [
-    [{ code: 'tools', tools: ['flock'] }, only('it lacks flock', 'Install util-linux there')],
+    [{ code: 'tools', tools: ['flock'] }, only('the machine lacks flock', 'Install util-linux there')],
     [
       { code: 'tools', tools: ['flock', 'sha256sum'] },
-      only('it lacks flock and sha256sum', 'Install util-linux and coreutils there'),
+      only('the machine lacks flock and sha256sum', 'Install util-linux and coreutils there'),
     ],
   ],
   locked: [
@@ -315,7 +315,7 @@ const WORDS: {
         lines: [
           'Failed to stop a.service: Operation refused, unit a.service may be requested by dependency only.',
         ],
-        hint: 'It has RefuseManualStop=yes: stop what requires it, or set that to no on the machine ("systemctl edit --runtime" and the unit), and try again',
+        hint: 'It has RefuseManualStop=yes: stop what requires it, or set that to no on the machine ("systemctl edit --runtime UNIT"), and try again',
       },
     ],
     [

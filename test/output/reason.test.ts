@@ -34,11 +34,11 @@ const SENTENCES: {
 } = {
   'machine-id': [[{ code: 'machine-id', wanted: 'deadbeef' }, 'MachineID=deadbeef names another machine']],
   'machine-metadata': [
-    [metadata, 'MachineMetadata= requires role=db, it has role=web'],
-    [{ ...metadata, actual: undefined }, 'MachineMetadata= requires role=db, it has no role'],
+    [metadata, 'MachineMetadata= requires role=db, and the machine has role=web'],
+    [{ ...metadata, actual: undefined }, 'MachineMetadata= requires role=db, and the machine has no role'],
     [
       { ...metadata, wanted: ['db', 'cache'] },
-      'MachineMetadata= requires role=db or role=cache, it has role=web',
+      'MachineMetadata= requires role=db or role=cache, and the machine has role=web',
     ],
   ],
   'machine-of-elsewhere': [
@@ -68,7 +68,7 @@ const SENTENCES: {
   'triggered-unit': [
     [
       { code: 'triggered-unit', unit: 'b.service', reason: metadata },
-      'it starts "b.service", which does not fit there: MachineMetadata= requires role=db, it has role=web',
+      'it starts "b.service", which does not fit there: MachineMetadata= requires role=db, and the machine has role=web',
     ],
   ],
   'triggered-elsewhere': [
@@ -82,7 +82,7 @@ const SENTENCES: {
     ],
   ],
   'not-triggered': [[{ code: 'not-triggered' }, 'it is a template, and no socket there needs it']],
-  replaced: [[{ code: 'replaced', unit: 'b.service' }, '"b.service" is there and has Replaces= of it']],
+  replaced: [[{ code: 'replaced', unit: 'b.service' }, '"b.service" is there and replaces it (Replaces=)']],
   'unit-conflict': [
     [
       {
