@@ -155,28 +155,25 @@ function locate(
   units: readonly DesiredUnit[],
   snapshot: ClusterSnapshot,
 ): Omit<UnitPlaces, 'problems'> & { readonly missing: readonly DesiredUnit[] } {
-  const places: UnitPlace[] = [];
   const requested = new Set(units.map(({ name }) => name));
-  const seen = new Set<string>();
-  const unreachable = new Set<string>();
-  for (const view of snapshot.machines) {
-    const isUsable = view.observation !== undefined && otherCluster(view, snapshot) === undefined;
-    const here = isUsable ? units.filter((unit) => isOn(unit, view)) : [];
-    for (const unit of here) {
-      const { name } = unit;
-      const observed = observedOn(view, name);
-      seen.add(name);
-      places.push({
-        unit: name,
-        view,
-        state: observed?.state,
-        drift: observed === undefined ? undefined : driftOf(observed, unit),
-      });
-    }
-    const expected = isUsable ? [] : expectedOn(view, snapshot).filter(({ name }) => requested.has(name));
-    for (const { name } of expected) seen.add(name);
-    if (expected.length > 0) unreachable.add(view.machine.name);
-  }
+  const isUsable = (view: MachineView): boolean =>
+    view.observation !== undefined && otherCluster(view, snapshot) === undefined;
+  const places = snapshot.machines.filter(isUsable).flatMap((view) =>
+    units
+      .filter((unit) => isOn(unit, view))
+      .map((unit): UnitPlace => {
+        const observed = observedOn(view, unit.name);
+        const drift = observed === undefined ? undefined : driftOf(observed, unit);
+        return { unit: unit.name, view, state: observed?.state, drift };
+      }),
+  );
+  const silent = snapshot.machines.flatMap((view) => {
+    const expected = isUsable(view) ? [] : expectedOn(view, snapshot).map(({ name }) => name);
+    const names = expected.filter((name) => requested.has(name));
+    return names.length === 0 ? [] : [{ machine: view.machine.name, names }];
+  });
+  const seen = new Set([...places.map(({ unit }) => unit), ...silent.flatMap(({ names }) => names)]);
+  const unreachable = new Set(silent.map(({ machine }) => machine));
   return {
     places: places.toSorted(
       (a, b) => compareText(a.unit, b.unit) || compareText(a.view.machine.name, b.view.machine.name),

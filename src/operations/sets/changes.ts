@@ -1,3 +1,4 @@
+import { groupBy } from '../../base/group-by.ts';
 import { compareText } from '../../base/text.ts';
 import { allTiedTo } from '../../cluster/dependencies.ts';
 import { hasFailedOn } from '../../cluster/held.ts';
@@ -204,30 +205,28 @@ function isOlder(
 
 /** Unit → its steps on each machine. */
 function stepsByUnit({ plans, snapshot }: ReconcileReport): ReadonlyMap<string, readonly UnitSteps[]> {
-  const steps = new Map<string, Map<string, UnitSteps>>();
-  const stopped = new Map<string, readonly string[]>();
-  for (const { machine, changes } of plans) {
-    const stops = changes.filter((change) => hasStep(change, 'stop')).map(({ unit }) => unit);
-    stopped.set(machine, [...(stopped.get(machine) ?? []), ...stops]);
-    for (const { unit, steps: own, obstacle } of changes) {
-      const here = steps.get(unit) ?? new Map<string, UnitSteps>();
-      const earlier = here.get(machine)?.steps ?? [];
-      const kinds = [...earlier, ...own.map(({ kind }) => kind)];
-      steps.set(unit, here.set(machine, { machine, steps: kinds, obstacle: obstacle?.code }));
-    }
-  }
-  const { stops } = tiesBetween(snapshot);
-  const withStop = (unit: string, each: UnitSteps): UnitSteps => {
-    if (!each.steps.includes('start') || each.steps.includes('stop')) return each;
-    const view = snapshot.machines.find(({ machine }) => machine.name === each.machine);
+  const changes = plans.flatMap(({ machine, changes }) => changes.map((change) => ({ ...change, machine })));
+  const stops = groupBy(
+    changes.filter((change) => hasStep(change, 'stop')),
+    ({ machine }) => machine,
+  );
+  const ties = tiesBetween(snapshot).stops;
+  const withStop = (unit: string, here: UnitSteps): UnitSteps => {
+    if (!here.steps.includes('start') || here.steps.includes('stop')) return here;
+    const view = snapshot.machines.find(({ machine }) => machine.name === here.machine);
     const observed = view && observedOn(view, unit);
-    if (observed === undefined || !isRunning(observed.state)) return each;
-    const stopsWith = stopped.get(each.machine)?.find((name) => allTiedTo([name], stops).has(unit));
-    return stopsWith === undefined ? each : { ...each, stopsWith };
+    if (observed === undefined || !isRunning(observed.state)) return here;
+    const stopsWith = stops.get(here.machine)?.find((stopped) => allTiedTo([stopped.unit], ties).has(unit));
+    return stopsWith === undefined ? here : { ...here, stopsWith: stopsWith.unit };
   };
-  const sorted = (unit: string, each: Map<string, UnitSteps>): readonly UnitSteps[] =>
-    [...each.values()]
-      .map((here) => withStop(unit, here))
-      .toSorted((a, b) => compareText(a.machine, b.machine));
-  return new Map([...steps].map(([unit, each]) => [unit, sorted(unit, each)]));
+  const ofUnits = groupBy(changes, ({ unit }) => unit);
+  return new Map(
+    [...ofUnits].map(([unit, own]) => {
+      const here = [...groupBy(own, ({ machine }) => machine)].map(([machine, all]) => {
+        const steps = all.flatMap(({ steps }) => steps.map(({ kind }) => kind));
+        return withStop(unit, { machine, steps, obstacle: all.at(-1)?.obstacle?.code });
+      });
+      return [unit, here.toSorted((a, b) => compareText(a.machine, b.machine))];
+    }),
+  );
 }
