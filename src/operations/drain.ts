@@ -41,29 +41,27 @@ export async function drain(ports: Ports, request: DrainRequest): Promise<DrainR
   await refuseNeededVoter(ports, departure);
   await setCordon(ports, [machine.name], request.globals ? 'all' : 'standard');
   const first = await ports.registry.load();
-  const pass = async (
-    units: readonly string[],
-    maxParallel?: number,
-  ): Promise<ReconcileReport | undefined> =>
-    units.length === 0
-      ? undefined
-      : reconcile(ports, new Set(units), { drain: machine.name, ...(maxParallel && { maxParallel }) });
-  const globals = request.globals ? await pass(globalUnits(first)) : undefined;
-  const standard = await pass(assignedTo(machine.name, first), request.maxParallel);
-  const results = [globals, standard].map((report) => requestResult(report && withoutKept(report), []));
-  const moves = [globals, standard].flatMap((report, index) => {
-    const result = results[index];
-    return report && result ? movesOf(report).filter(({ unit }) => hasGone(unit, result)) : [];
-  });
+  const passes: { readonly report: ReconcileReport; readonly result: RequestResult }[] = [];
+  const pass = async (units: readonly string[], maxParallel?: number): Promise<void> => {
+    if (units.length === 0) return;
+    const report = await reconcile(ports, new Set(units), { drain: machine.name, maxParallel });
+    passes.push({ report, result: requestResult(withoutKept(report), []) });
+  };
+  if (request.globals) await pass(globalUnits(first));
+  await pass(assignedTo(machine.name, first), request.maxParallel);
+  const moves = passes.flatMap(({ report, result }) =>
+    movesOf(report).filter(({ unit }) => hasGone(unit, result)),
+  );
   await releaseVoter(ports, departure);
   const view = await ports.registry.load();
   return {
-    ...merged(results),
+    ...merged(passes.map(({ result }) => result)),
     machine: machineRef({ machine, id: view.machines.get(machine.name)?.id }),
     moves,
-    held: (standard === undefined ? [] : heldUnits(standard.snapshot)).filter(({ unit }) =>
-      moves.some((move) => move.unit === unit),
-    ),
+    held: passes
+      .slice(-1)
+      .flatMap(({ report }) => heldUnits(report.snapshot))
+      .filter(({ unit }) => moves.some((move) => move.unit === unit)),
     left: assignedTo(machine.name, view),
   };
 }
