@@ -1,23 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deferred, withTimeout } from '../base/async.ts';
-import { FleetError, ignoreFleetError, isFleetError } from '../base/errors.ts';
-import { quoted } from '../base/visible.ts';
+import { type FleetError, ignoreFleetError, isFleetError } from '../base/errors.ts';
 import { type Agreement, agreementOf, type Holding, holdersOf } from './agreement.ts';
 import { type Candidate, type ConditionOf, chooseVoters, firstVoters, type QuorumMachine } from './choose.ts';
 import {
   beforeRecoveryError,
-  causesOf,
   disputedError,
   noMajorityError,
   notFoundError,
   noVoterError,
+  overtakenError,
+  ownedError,
+  unprovenError,
 } from './failures.ts';
 import type { Head } from './head.ts';
 import { randomProposer } from './ids.ts';
 import { eraOf, type Membership, type Voter, withVoters } from './membership.ts';
 import { newVoter } from './new-voter.ts';
 import type { QuorumOptions } from './options.ts';
-import { longestPause } from './pause.ts';
 import { type Outcome, Proposer } from './register.ts';
 import type { Found, HeadVoters } from './voters.ts';
 
@@ -234,19 +234,7 @@ export class Electorate {
     if (support * 2 > voters.length || this.#options.isKnown(head)) return;
     const silent = machines.filter((machine) => this.#holders.failures.has(machine));
     const holders = [...new Set([...this.#holdings.values()].map(({ machine }) => machine))];
-    const { clauses, hint } = causesOf(silent, this.#holders.failures, 'these do not answer');
-    throw new FleetError(
-      'registry-no-majority',
-      [
-        `Cannot tell whether the registry is that of the cluster: only ${holders.join(', ')} ${holders.length > 1 ? 'have' : 'has'} it`,
-        ...clauses,
-      ].join('; '),
-      {
-        hint:
-          hint ??
-          'Run the command when more machines answer. Machines that are gone have to be removed from fleet.conf, and by a user who has read the registry: fleetctl machines remove NAME',
-      },
-    );
+    throw unprovenError(holders, silent, this.#holders.failures);
   }
 
   /**
@@ -256,14 +244,7 @@ export class Electorate {
    */
   async create(belongsTo: (cluster: string) => boolean, conditionOf: ConditionOf): Promise<Proposer<Head>> {
     for (const [machine, owner] of this.#owners) {
-      if (belongsTo(owner)) continue;
-      throw new FleetError(
-        'registry-no-majority',
-        `Cannot create a registry: machine "${machine}" belongs to cluster ${quoted(owner)}, and no machine has its registry`,
-        {
-          hint: 'To rebuild it from the machines: fleetctl recover. If that cluster is gone, run "rm /var/lib/fleet/cluster" on its machines',
-        },
-      );
+      if (!belongsTo(owner)) throw ownedError(machine, owner);
     }
     const machines = firstVoters(this.#machines, conditionOf);
     if (machines.length === 0) throw noVoterError();
@@ -285,12 +266,7 @@ export class Electorate {
       membership,
       patience: () => sleep(PATIENCE_MS),
       async pause(attempt, ms) {
-        if (attempt >= MOST_ATTEMPTS)
-          throw new FleetError(
-            'registry-unavailable',
-            `Cannot change the registry: ${attempt} attempts were overtaken by others`,
-            { hint: 'The change may be made or not; run the command again' },
-          );
+        if (attempt >= MOST_ATTEMPTS) throw overtakenError(attempt);
         await sleep(Math.random() * longestPause(attempt, ms));
       },
     });
@@ -379,4 +355,20 @@ function sameVoters(a: readonly Voter[], b: readonly Voter[]): boolean {
   const isIn = ({ machine, state }: Voter): boolean =>
     b.some((other) => other.state === state && other.machine === machine);
   return a.length === b.length && a.every(isIn);
+}
+
+/** The first pause, in ms. It doubles with each attempt, and begins with the time of the attempt if that is longer. */
+const FIRST_MS = 20;
+/** The longest pause after attempts that are faster than a quarter of this, in ms. */
+const LONGEST_MS = 1000;
+/** The longest pause after any attempt, in ms. A slower one has waited for a connection or for contents, which the next one has. */
+const LONGEST_SLOW_MS = 5000;
+
+/**
+ * The longest time, in ms, that a proposer waits after attempt number `attempt`, which took `ms` and was disturbed by another proposer. It is
+ * longer than most attempts, so that another one can end.
+ */
+export function longestPause(attempt: number, ms: number): number {
+  const longest = Math.min(Math.max(LONGEST_MS, 4 * ms), LONGEST_SLOW_MS);
+  return Math.min(Math.max(FIRST_MS, ms) * 2 ** attempt, longest);
 }

@@ -1,5 +1,6 @@
 import { FleetError } from '../base/errors.ts';
 import { lowerFirst } from '../base/text.ts';
+import { quoted } from '../base/visible.ts';
 import { mayBeDown } from '../cluster/unreachable.ts';
 import type { Voter } from './membership.ts';
 import type { Outcome } from './register.ts';
@@ -33,12 +34,9 @@ export function causesOf(
 /** Two registries have equally many machines; `holders` are those of each. */
 export function disputedError(holders: readonly (readonly string[])[]): FleetError {
   const groups = holders.map((machines) => machines.join(' and '));
-  return new FleetError(
-    'registry-no-majority',
+  return noMajority(
     `Cannot tell which registry is that of the cluster: these machines have different ones: ${groups.join('; ')}`,
-    {
-      hint: 'Move /var/lib/fleet/registry away on the machines with the wrong one. To see what a machine has: a fleet.conf with that machine alone, and fleetctl registry',
-    },
+    'Move /var/lib/fleet/registry away on the machines with the wrong one. To see what a machine has: a fleet.conf with that machine alone, and fleetctl registry',
   );
 }
 
@@ -64,14 +62,11 @@ export function noMajorityError(
     lost.length > 0 ? [...clauses, `these have lost their copy, or have an old one: ${names}`] : clauses;
   const ifSilent = lost.length === 0 ? WITHOUT_VOTERS : WITHOUT_COPIES;
   const advice = silent.length === 0 ? CONTINUE : ifSilent;
-  return new FleetError(
-    'registry-no-majority',
+  return noMajority(
     `Cannot ${proposed ? 'confirm the change of' : purpose} the registry: ${causes.join('; ')}`,
-    {
-      hint: proposed
-        ? 'The change may be made or not; run the command again when a majority of the voters answers'
-        : (hint ?? advice),
-    },
+    proposed
+      ? 'The change may be made or not; run the command again when a majority of the voters answers'
+      : (hint ?? advice),
   );
 }
 
@@ -83,10 +78,9 @@ export function beforeRecoveryError(
 ): FleetError {
   const { clauses, hint } = causesOf(silent, failures, 'these do not answer');
   const found = `these machines have it as it was before a recovery: ${former.toSorted().join(', ')}`;
-  return new FleetError(
-    'registry-no-majority',
+  return noMajority(
     `Cannot read the registry: ${[found, ...clauses].join('; ')}`,
-    { hint: hint ?? (silent.length > 0 ? WITHOUT_VOTERS : FORMER_ONLY) },
+    hint ?? (silent.length > 0 ? WITHOUT_VOTERS : FORMER_ONLY),
   );
 }
 
@@ -113,14 +107,11 @@ export function notFoundError(
   cause: unknown,
 ): FleetError {
   if (invalid.length > 0)
-    return new FleetError(
-      'registry-no-majority',
+    return noMajority(
       `Cannot find the registry: its files on these machines are damaged, or copies: ${invalid.toSorted().join(', ')}`,
-      {
-        hint: isLeft
-          ? 'Copies do not count, because they may be old. To continue with the newest one: fleetctl recover'
-          : 'Move /var/lib/fleet/registry away on these machines, then rebuild the registry from the units: fleetctl recover',
-      },
+      isLeft
+        ? 'Copies do not count, because they may be old. To continue with the newest one: fleetctl recover'
+        : 'Move /var/lib/fleet/registry away on these machines, then rebuild the registry from the units: fleetctl recover',
     );
   const silent = machines.filter((machine) => failures.has(machine));
   const lost = voters.filter((machine) => failures.has(machine));
@@ -128,15 +119,35 @@ export function notFoundError(
     lost.length > 0
       ? causesOf(lost, failures, 'these machines were its voters and do not answer')
       : causesOf(silent, failures, 'these do not answer');
-  const advice = lost.length > 0 ? VOTERS_LOST : NOWHERE;
-  return new FleetError(
-    'registry-no-majority',
-    ['Cannot find the registry: no machine that answers has it', ...clauses].join('; '),
-    {
-      hint: hint ?? advice,
-      cause,
-    },
+  const what = ['Cannot find the registry: no machine that answers has it', ...clauses].join('; ');
+  return noMajority(what, hint ?? (lost.length > 0 ? VOTERS_LOST : NOWHERE), cause);
+}
+
+/** Only these `holders` have the registry, which is not enough while others do not answer. */
+export function unprovenError(
+  holders: readonly string[],
+  silent: readonly string[],
+  failures: Failures,
+): FleetError {
+  const { clauses, hint } = causesOf(silent, failures, 'these do not answer');
+  const found = `only ${holders.join(', ')} ${holders.length > 1 ? 'have' : 'has'} it`;
+  return noMajority(
+    `Cannot tell whether the registry is that of the cluster: ${[found, ...clauses].join('; ')}`,
+    hint ??
+      'Run the command when more machines answer. Machines that are gone have to be removed from fleet.conf, and by a user who has read the registry: fleetctl machines remove NAME',
   );
+}
+
+/** A machine belongs to a cluster whose registry no machine has. */
+export function ownedError(machine: string, owner: string): FleetError {
+  return noMajority(
+    `Cannot create a registry: machine "${machine}" belongs to cluster ${quoted(owner)}, and no machine has its registry`,
+    'To rebuild it from the machines: fleetctl recover. If that cluster is gone, run "rm /var/lib/fleet/cluster" on its machines',
+  );
+}
+
+function noMajority(message: string, hint: string, cause?: unknown): FleetError {
+  return new FleetError('registry-no-majority', message, { hint, cause });
 }
 
 /** For a registry that would have no voters. */
@@ -148,10 +159,21 @@ export function noVoterError(): FleetError {
   );
 }
 
+/** For a change that other proposers have disturbed too often. */
+export function overtakenError(attempts: number): FleetError {
+  return new FleetError(
+    'registry-unavailable',
+    `Cannot change the registry: ${attempts} attempts were overtaken by others`,
+    { hint: MADE_OR_NOT },
+  );
+}
+
+const MADE_OR_NOT = 'The change may be made or not; run the command again';
+
 /** For a change that may be made or not. */
 export function unknownChangeError(why: string): FleetError {
   return new FleetError('registry-unavailable', `Cannot tell whether the registry was changed: ${why}`, {
-    hint: 'The change may be made or not; run the command again',
+    hint: MADE_OR_NOT,
   });
 }
 

@@ -1,3 +1,4 @@
+import { untilAny } from '../base/async.ts';
 import { type ErrorCode, FleetError, isFleetError } from '../base/errors.ts';
 import { partOf } from './snapshot.ts';
 import type { Change, CommitResult, Listing, Store, StoreRecord } from './store.ts';
@@ -72,18 +73,19 @@ class RemoteStore implements Store {
     return result;
   }
 
-  async waitForChange(after: number, signal: AbortSignal): Promise<boolean> {
-    const over = AbortSignal.any([signal, this.#closed.signal]);
-    if (over.aborted) return false;
-    const wait = this.#next;
-    const ended = new Promise<false>((resolve) => {
-      over.addEventListener('abort', () => resolve(false), { once: true });
+  waitForChange(after: number, signal: AbortSignal): Promise<boolean> {
+    return untilAny([signal, this.#closed.signal], async (over) => {
+      if (over.aborted) return false;
+      const wait = this.#next;
+      const ended = new Promise<false>((resolve) => {
+        over.addEventListener('abort', () => resolve(false), { once: true });
+      });
+      // A failed wait is tried again.
+      const changed = this.#ask({ call: 'wait', after }).catch(() => ended);
+      const result = await Promise.race([changed, ended]);
+      if (over.aborted && this.#failure === undefined) void this.#ask({ call: 'cancel', wait }).catch(ignore);
+      return result === true;
     });
-    // A failed wait is tried again.
-    const changed = this.#ask({ call: 'wait', after }).catch(() => ended);
-    const result = await Promise.race([changed, ended]);
-    if (over.aborted && this.#failure === undefined) void this.#ask({ call: 'cancel', wait }).catch(ignore);
-    return result === true;
   }
 
   async close(): Promise<void> {

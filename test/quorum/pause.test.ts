@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { longestPause } from '../../src/quorum/pause.ts';
+import { longestPause } from '../../src/quorum/electorate.ts';
 
 it.each([
   ['a fast one', 1, 5, 40],
