@@ -105,6 +105,7 @@ export function stopUnits(
   const awaited = stops.filter(({ change }) => blocks || hasStep(change, 'write', 'remove', 'start'));
   const unlessDone = ({ index }: Numbered, command: string): string => `[ "$done${index}" ] || ${command}`;
   return [
+    ...ifAny(setUnits(stops.filter(({ change }) => isLaunch(change))), 'step present read_present "$@"'),
     ...stops.map(setDone),
     ...ifAny(awaited.length === 0 ? ['set --'] : setUnits(awaited, 'unlessDone'), 'step lock mark || return'),
     ...stops.map((each) =>
@@ -160,7 +161,7 @@ function keptLinks(change: UnitChange): readonly string[] {
 function setDone({ change, index, unit }: Numbered): string {
   const digest = isLaunch(change) ? recordOf(change)?.record.digest : undefined;
   if (digest === undefined) return `done${index}=`;
-  const isSame = `[ "$skip${index}" ] || ! has ${unit} ${digest} || { done${index}=1; discard ${index} ${unit}; }`;
+  const isSame = `[ "$skip${index}" ] || ! is_present ${unit} ${digest} || { done${index}=1; discard ${index} ${unit}; }`;
   const isNew = hasStep(change, 'stop') ? '' : `; [ -f "$L/units/"${unit} ] || done${index}=1`;
   return `done${index}=; ${isSame}${isNew}`;
 }

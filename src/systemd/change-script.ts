@@ -54,6 +54,7 @@ export function changeScript(
     `step cluster cluster ${[clusterId, ...voterWords(voters)].map(quote).join(' ')} || return`,
     ...all.flatMap(adopt),
     ...guards,
+    ...ifAny(setUnits(having('check')), 'step refusals read_refusals "$@"'),
     ...having('check').map((each) => provenStep(each, 'check', `check ${each.unit}`)),
     ...(having('record').length + having('remove').length >= MANY ? ['gather'] : []),
     ...draftRecords(all),
@@ -76,9 +77,10 @@ export function changeScript(
 }
 
 /** Shell variables that are empty when the script begins. */
-const VARIABLES = 'changed deadline wait ran again armed gathered lacking can_boot retired is_whole'.split(
-  ' ',
-);
+const VARIABLES =
+  'changed deadline wait ran again armed gathered lacking can_boot retired is_whole refusals present'.split(
+    ' ',
+  );
 
 /** The files of so many units are moved together. */
 const MANY = 3;

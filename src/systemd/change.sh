@@ -177,12 +177,18 @@ is_name() {
   case "$(readlink "$1")" in "$2" | */"$2") ;; *) return 1 ;; esac
 }
 
+# read_refusals UNIT...: sets $refusals to "none" if all of them can be stopped by hand
+read_refusals() {
+  told show --property=RefuseManualStop -- "$@" 2>/dev/null || return 0
+  case "$said" in *=yes*) ;; *) refusals=none ;; esac
+}
 # check UNIT: it can be stopped and removed. Its record is rewritten, because permissions do not prove that it is writable
 check() {
   for file in "$L/units/$1" "$L/removed" "$D/$1"; do
     [ ! -e "$file" ] || [ -w "$file" ] || { echo "$file: Operation not permitted"; return 1; }
   done
-  [ ! -f "$L/units/$1" ] || overwrite "$L/units/$1" "$(cat -- "$L/units/$1")" || return
+  [ ! -f "$L/units/$1" ] || { contents "$L/units/$1" && overwrite "$L/units/$1" "${text%"$nl"}"; } || return
+  [ "$refusals" != none ] || return 0
   case "$(systemctl show --property=RefuseManualStop -- "$1")" in
     *=yes) echo 'it has RefuseManualStop=yes'; return 1 ;;
   esac
@@ -221,6 +227,17 @@ discard() {
 
 # has UNIT DIGEST: its file has that digest
 has() { [ -f "./$1" ] && case "$(sha256sum 2>/dev/null <"./$1")" in "$2 "*) return 0 ;; *) return 1 ;; esac; }
+
+# read_present UNIT...: the digests of their files
+read_present() {
+  for unit; do shift; [ ! -f "./$unit" ] || set -- "$@" "./$unit"; done
+  [ $# -eq 0 ] || present=$(sha256sum -- "$@" 2>/dev/null)$nl
+}
+# is_present UNIT DIGEST: its file had that digest. sha256sum changes a name with a backslash
+is_present() {
+  case "$1" in *\\*) has "$@"; return ;; esac
+  case "$present" in *"$2  ./$1$nl"*) ;; *) return 1 ;; esac
+}
 
 # read_sums: the digests of the new files
 read_sums() { sums="$(sha256sum -- .fleet-$$-* .fleet-$$/* 2>/dev/null </dev/null)
