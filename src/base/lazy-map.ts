@@ -14,8 +14,11 @@ export class LazyMap<Value> implements ReadonlyMap<string, Value> {
 
   get(key: string): Value | undefined {
     if (this.#all !== undefined) return this.#all.get(key);
-    if (!this.#made.has(key)) this.#made.set(key, this.#make(key));
-    return this.#made.get(key);
+    const known = this.#made.get(key);
+    if (known !== undefined || this.#made.has(key)) return known;
+    const value = this.#make(key);
+    this.#made.set(key, value);
+    return value;
   }
 
   has(key: string): boolean {
