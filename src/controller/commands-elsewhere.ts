@@ -9,16 +9,29 @@ const LONGEST_START_MS = 600_000;
 /** How many decisions of this process are remembered. */
 const MOST_DECISIONS = 1_000;
 
-/** When the present decision about a unit was first seen, and since when the unit is down under it, epoch ms. */
-type Seen = { readonly token: Token; since: number; downSince: number | undefined };
+/**
+ * When the present decision about a unit was first seen, and since when the unit is down under it, epoch ms. Its destruction is a
+ * decision with the token of the first registry that lacks it.
+ */
+type Seen = {
+  readonly token: Token;
+  readonly isDestroyed: boolean;
+  since: number;
+  downSince: number | undefined;
+};
+
+/** A command that is about to change the registry, which has this token, and will ask this process for its pass. */
+type Announced = { readonly token: Token };
 
 /**
- * Commands that run passes in other processes. The units that they change are left to them for a moment: two processes would
- * start a unit twice, and take the second start for a success of the first one.
+ * Commands in other processes, which run their passes themselves or ask this process for them. The units that they change are
+ * left to them for a moment: two passes would start a unit twice, and take the second start for a success of the first one.
  */
 export class CommandsElsewhere {
   readonly #own = new Set<Token>();
   #seen: Map<string, Seen> | undefined;
+  /** The commands that have not asked for their passes yet. */
+  readonly #announced = new Set<Announced>();
   /** The last command that was abandoned. */
   #released: { readonly token: Token; readonly until: number } | undefined;
 
@@ -59,13 +72,31 @@ export class CommandsElsewhere {
   }
 
   /**
-   * A command that has announced its pass is gone: what it has changed after that token is not left to it, also if it is seen a little
-   * later.
+   * What is changed after that token may be changed by the command. Before the first decision of this process, `snapshot` says what
+   * was changed earlier.
    */
-  release(token: Token, now: number): void {
-    this.#released = { token, until: now + GRACE_MS };
+  announce(token: Token, snapshot: () => ClusterSnapshot): Announced {
+    if (this.#seen === undefined) this.unitsOf(snapshot());
+    const announced = { token };
+    this.#announced.add(announced);
+    return announced;
+  }
+
+  /** The command asks for its pass. */
+  ask(announced: Announced): void {
+    this.#announced.delete(announced);
+  }
+
+  /**
+   * The command is gone. Unless it has asked for its pass, what it has changed is not left to it any more, also if that is seen a
+   * little later; then the result is true.
+   */
+  abandon(announced: Announced, now: number): boolean {
+    if (!this.#announced.delete(announced)) return false;
+    this.#released = { token: announced.token, until: now + GRACE_MS };
     for (const entry of this.#seen?.values() ?? [])
-      if (entry.token > token) entry.since = Number.NEGATIVE_INFINITY;
+      if (this.#isReleased(entry.token, now)) entry.since = Number.NEGATIVE_INFINITY;
+    return true;
   }
 
   /** The units that are left to commands, and until when, epoch ms. Has to be called with each snapshot. */
@@ -74,28 +105,34 @@ export class CommandsElsewhere {
     const before = this.#seen;
     const seen = new Map<string, Seen>();
     const left = new Map<string, number>();
-    for (const unit of snapshot.units) {
-      const { name, token } = unit;
+    const see = (name: string, token: Token, unit?: DesiredUnit): void => {
       const known = before?.get(name);
-      const isNew = before !== undefined && !this.#isReleased(token, now);
-      const entry: Seen =
-        known?.token === token
-          ? known
-          : { token, since: isNew ? now : Number.NEGATIVE_INFINITY, downSince: undefined };
+      const isKnown = known?.token === token;
+      const isNew = !isKnown && before !== undefined && !this.#isReleased(token, now);
+      const since = isNew ? now : Number.NEGATIVE_INFINITY;
+      const entry = isKnown ? known : { token, isDestroyed: unit === undefined, since, downSince: undefined };
       seen.set(name, entry);
-      if (this.#own.has(token)) continue;
+      if (this.#own.has(token)) return;
       // Machines are searched for new decisions only, because this runs before every decision.
-      const isStarting = now - entry.since < LONGEST_START_MS;
+      const isStarting = unit !== undefined && now - entry.since < LONGEST_START_MS;
       entry.downSince = isStarting && isDown(unit, snapshot) ? (entry.downSince ?? now) : undefined;
       const until = Math.max(entry.since, entry.downSince ?? 0) + GRACE_MS;
       if (until > now) left.set(name, until);
+    };
+    for (const unit of snapshot.units) see(unit.name, unit.token, unit);
+    for (const [name, { token, isDestroyed, since }] of before ?? []) {
+      if (seen.has(name) || (isDestroyed && now - since >= GRACE_MS)) continue;
+      see(name, isDestroyed ? token : snapshot.revision);
     }
     this.#seen = seen;
     return left;
   }
 
+  /** Whether an abandoned command may have changed the unit, and no other one that was announced. */
   #isReleased(token: Token, now: number): boolean {
-    return this.#released !== undefined && token > this.#released.token && now < this.#released.until;
+    const isOthers = [...this.#announced].some((other) => token > other.token);
+    const { token: last = token, until = 0 } = this.#released ?? {};
+    return token > last && now < until && !isOthers;
   }
 }
 

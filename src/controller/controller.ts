@@ -64,6 +64,7 @@ export class Controller {
   readonly #ports: Omit<Ports, 'emit'>;
   readonly #leases: Leases;
   readonly #watches: Watches;
+  readonly #elsewhere = new CommandsElsewhere();
   readonly #passes: Passes;
   readonly #notifier: ChangeNotifier;
   readonly #wakeUp = new WakeUp();
@@ -86,8 +87,7 @@ export class Controller {
     const { intervalMs, deadlineMs, leads, emit } = options;
     const { driver, clock, agentTtlMs } = options.ports;
     const leases = new Leases({ clock, agentTtlMs, leads });
-    const elsewhere = new CommandsElsewhere();
-    const registry = elsewhere.watch(options.ports.registry);
+    const registry = this.#elsewhere.watch(options.ports.registry);
     const ports = { ...options.ports, registry, leases: () => leases.ends };
     const wake = (): void => this.wake();
     const watchOptions = { driver, clock, intervalMs, deadlineMs, onChange: wake };
@@ -108,7 +108,8 @@ export class Controller {
     this.#leases = leases;
     this.#watches = new Watches(asProposed(ports.machines), watchOf);
     this.#passes = new Passes({
-      ...{ ports, watches: this.#watches.byName, deadlineMs, elsewhere, emit, onDone: wake },
+      ...{ ports, watches: this.#watches.byName, deadlineMs, emit, onDone: wake },
+      elsewhere: this.#elsewhere,
       snapshot: (registry) => this.#snapshot(registry),
     });
     this.#notifier = new ChangeNotifier(emit);
@@ -165,23 +166,23 @@ export class Controller {
   }
 
   /**
-   * The turn of a command that is about to change the registry. The units that it changes wait for its pass for a moment.
+   * The turn of a command that is about to change the registry. The units that it changes are left to it for a moment.
    * Undefined if this controller cannot run it: it does not lead, is ending, or runs too many already.
    */
   takeTurn(): Turn | undefined {
     const registry = this.#registry;
     if (registry === undefined || !this.#mayRun() || this.#turns.size >= MOST_TURNS) return undefined;
-    const release = this.#passes.hold(registry.token);
+    const announced = this.#elsewhere.announce(registry.token, () => this.#snapshot(registry));
     const turn: Turn = {
       run: (request, emit, signal) => {
         if (!this.#mayRun()) throw new FleetError('endpoint', 'fleetd does not run passes any more');
         const pass = this.#passes.command(request, emit, signal);
-        release(false);
+        this.#elsewhere.ask(announced);
         return pass;
       },
       end: () => {
-        release(true);
         this.#turns.delete(turn);
+        if (this.#elsewhere.abandon(announced, this.#now())) this.wake();
       },
     };
     this.#turns.add(turn);

@@ -1,5 +1,5 @@
 import { asFleetError, FleetError } from '../base/errors.ts';
-import type { ClusterSnapshot, Token } from '../cluster/snapshot.ts';
+import type { ClusterSnapshot } from '../cluster/snapshot.ts';
 import type { ControllerEvent, Emit } from '../reconcile/events.ts';
 import type { PassRequest, ReconcileReport } from '../reconcile/pass.ts';
 import type { Ports } from '../reconcile/ports.ts';
@@ -22,7 +22,7 @@ export type PassesOptions = {
   readonly deadlineMs: number;
   /** The last observations of all machines, with a registry. */
   readonly snapshot: (registry: RegistryView) => ClusterSnapshot;
-  /** The commands that run passes without this controller. */
+  /** The commands that run passes without this controller, or have announced theirs. */
   readonly elsewhere: CommandsElsewhere;
   readonly emit: (event: ControllerEvent) => void;
   /** Called after a pass, when every machine that it changed has been observed again. */
@@ -44,12 +44,6 @@ type EventOf<K extends ControllerEvent['kind']> = Extract<ControllerEvent, { kin
 
 type Running = { readonly units: ReadonlySet<string>; readonly isCommand: boolean };
 
-/** Units that were changed after the registry had that token wait for the pass of a command until `until`, epoch ms. */
-type Hold = { readonly token: Token; readonly until: number };
-
-/** How long a hold lasts at most, in ms: a command stores what it wants, and asks for its pass, in less. */
-const HOLD_MS = 2_000;
-
 /** The passes of a controller. They run concurrently; a unit is in one at a time, and beside it in those of commands. */
 export class Passes {
   readonly #options: PassesOptions;
@@ -57,7 +51,6 @@ export class Passes {
   /** Units whose last pass ended with an error. */
   readonly #broken = new Map<string, { readonly error: FleetError; readonly times: number }>();
   readonly #running = new Map<Promise<void>, Running>();
-  readonly #holds = new Set<Hold>();
   /** The units that are left to commands of other processes, and until when, epoch ms. */
   #left: ReadonlyMap<string, number> = new Map();
   /** The last outcome of each unit on each machine, and the last decision about each unit that has failed. */
@@ -73,12 +66,8 @@ export class Passes {
     this.#left = this.#options.elsewhere.unitsOf(snapshot);
     const isFree = (unit: string): boolean => {
       const token = tokens.get(unit) ?? snapshot.revision;
-      const isHeld = [...this.#holds].some((hold) => token > hold.token && snapshot.now < hold.until);
       return (
-        !isHeld &&
-        !this.#left.has(unit) &&
-        !this.#isBusy(unit) &&
-        !this.#backoff.isWaiting(unit, token, snapshot.now)
+        !this.#left.has(unit) && !this.#isBusy(unit) && !this.#backoff.isWaiting(unit, token, snapshot.now)
       );
     };
     for (const { units, machines } of groups) {
@@ -87,20 +76,6 @@ export class Passes {
         this.#track({ units: part, isCommand: false }, this.#pass(part, machines));
       }
     }
-  }
-
-  /**
-   * Lets the units that are changed from now on wait, because a command changes them and will ask for a pass. `token` is
-   * that of the registry. The function that is returned ends it, because the command asks for its pass, or has abandoned it.
-   */
-  hold(token: Token): (isAbandoned: boolean) => void {
-    const hold = { token, until: this.#options.ports.clock.now() + HOLD_MS };
-    this.#holds.add(hold);
-    return (isAbandoned) => {
-      if (!this.#holds.delete(hold)) return;
-      if (isAbandoned) this.#options.elsewhere.release(token, this.#options.ports.clock.now());
-      this.#options.onDone();
-    };
   }
 
   /** Units whose passes fail repeatedly. */
@@ -137,11 +112,9 @@ export class Passes {
     return [...this.#running.values()].some(({ units }) => [...units].some(isMeant));
   }
 
-  /** When the next unit that failed or is held may be tried, epoch ms; Infinity if there is none. */
+  /** When the next unit that failed or is left to a command may be tried, epoch ms; Infinity if there is none. */
   nextTry(now: number): number {
-    const holds = [...this.#holds].map(({ until }) => until).filter((until) => until > now);
-    const left = [...this.#left.values()].filter((until) => until > now);
-    return Math.min(this.#backoff.next(now), ...holds, ...left);
+    return Math.min(this.#backoff.next(now), ...[...this.#left.values()].filter((until) => until > now));
   }
 
   /** Resolves when every pass is over. */

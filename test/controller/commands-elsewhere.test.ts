@@ -54,14 +54,44 @@ describe('a unit that a command of another process has changed', () => {
     expect(left(elsewhere, at(10, 2))).toBeUndefined();
   });
 
+  it('is left to one that was announced before the first decision of this process', () => {
+    const elsewhere = new CommandsElsewhere();
+    elsewhere.announce(1, () => at(0, 1));
+    expect(left(elsewhere, at(100, 1))).toBeUndefined();
+    expect(left(elsewhere, at(200, 2))).toBe(2_200);
+  });
+
+  it('is left to one that destroys it', () => {
+    const elsewhere = new CommandsElsewhere();
+    elsewhere.unitsOf(at(0, 1, 'running'));
+    const without = (ms: number, revision: number) => ({ ...at(ms, 1, 'running'), units: [], revision });
+    expect(left(elsewhere, without(100, 2))).toBe(2_100);
+    expect(left(elsewhere, without(200, 3))).toBe(2_100);
+    expect(left(elsewhere, without(2_100, 3))).toBeUndefined();
+    expect(left(elsewhere, without(2_200, 4))).toBeUndefined();
+    expect(left(elsewhere, at(2_300, 5))).toBe(4_300);
+  });
+
   it('is not left to it when the command that was announced is gone', () => {
     const elsewhere = new CommandsElsewhere();
-    elsewhere.unitsOf(at(0, 1));
+    const announced = elsewhere.announce(1, () => at(0, 1));
     expect(left(elsewhere, at(100, 2))).toBe(2_100);
-    elsewhere.release(1, START + 150);
+    expect(elsewhere.abandon(announced, START + 150)).toBe(true);
     expect(left(elsewhere, at(200, 2))).toBeUndefined();
     expect(left(elsewhere, at(300, 3))).toBeUndefined();
     expect(left(elsewhere, at(2_200, 4))).toBe(4_200);
+  });
+
+  it('is left to it when another command is gone, or when the command is done', () => {
+    const elsewhere = new CommandsElsewhere();
+    const [gone, present] = [1, 2].map((token) => elsewhere.announce(token, () => at(0, 1)));
+    if (gone === undefined || present === undefined) throw new TypeError('no command');
+    expect(left(elsewhere, at(100, 3))).toBe(2_100);
+    elsewhere.abandon(gone, START + 150);
+    expect(left(elsewhere, at(200, 3))).toBe(2_100);
+    elsewhere.ask(present);
+    expect(elsewhere.abandon(present, START + 300)).toBe(false);
+    expect(left(elsewhere, at(400, 3))).toBe(2_100);
   });
 
   it('is not left to it if this process has changed it', async () => {
