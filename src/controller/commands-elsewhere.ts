@@ -1,5 +1,6 @@
-import { type ClusterSnapshot, type DesiredUnit, observedOn, type Token } from '../cluster/snapshot.ts';
+import type { ClusterSnapshot, DesiredUnit, Token } from '../cluster/snapshot.ts';
 import { isRunning, isUp } from '../cluster/unit-state.ts';
+import { copiesOfUnits } from '../plan/copies.ts';
 import { type Registry, withWholeViews } from '../registry/registry.ts';
 
 /** How long a unit is left to a command of another process that has changed it, or whose start has just failed, in ms. */
@@ -102,30 +103,37 @@ export class CommandsElsewhere {
   /** The units that are left to commands, and until when, epoch ms. Has to be called with each snapshot. */
   unitsOf(snapshot: ClusterSnapshot): ReadonlyMap<string, number> {
     const { now } = snapshot;
+    const seen = this.#see(snapshot);
+    const recent = [...seen].filter(
+      ([, { token, since }]) => now - since < LONGEST_START_MS && !this.#own.has(token),
+    );
+    const down = downOf(snapshot, new Set(recent.map(([name]) => name)));
+    const left = new Map<string, number>();
+    for (const [name, entry] of recent) {
+      entry.downSince = down.has(name) ? (entry.downSince ?? now) : undefined;
+      const until = Math.max(entry.since, entry.downSince ?? 0) + GRACE_MS;
+      if (until > now) left.set(name, until);
+    }
+    return left;
+  }
+
+  #see({ now, units, revision }: ClusterSnapshot): ReadonlyMap<string, Seen> {
     const before = this.#seen;
     const seen = new Map<string, Seen>();
-    const left = new Map<string, number>();
-    const see = (name: string, token: Token, unit?: DesiredUnit): void => {
+    const see = (name: string, token: Token, isDestroyed: boolean): void => {
       const known = before?.get(name);
       const isKnown = known?.token === token;
       const isNew = !isKnown && before !== undefined && !this.#isReleased(token, now);
       const since = isNew ? now : Number.NEGATIVE_INFINITY;
-      const entry = isKnown ? known : { token, isDestroyed: unit === undefined, since, downSince: undefined };
-      seen.set(name, entry);
-      if (this.#own.has(token)) return;
-      // Machines are searched for new decisions only, because this runs before every decision.
-      const isStarting = unit !== undefined && now - entry.since < LONGEST_START_MS;
-      entry.downSince = isStarting && isDown(unit, snapshot) ? (entry.downSince ?? now) : undefined;
-      const until = Math.max(entry.since, entry.downSince ?? 0) + GRACE_MS;
-      if (until > now) left.set(name, until);
+      seen.set(name, isKnown ? known : { token, isDestroyed, since, downSince: undefined });
     };
-    for (const unit of snapshot.units) see(unit.name, unit.token, unit);
+    for (const { name, token } of units) see(name, token, false);
     for (const [name, { token, isDestroyed, since }] of before ?? []) {
       if (seen.has(name) || (isDestroyed && now - since >= GRACE_MS)) continue;
-      see(name, isDestroyed ? token : snapshot.revision);
+      see(name, isDestroyed ? token : revision, true);
     }
     this.#seen = seen;
-    return left;
+    return seen;
   }
 
   /** Whether an abandoned command may have changed the unit, and no other one that was announced. */
@@ -136,14 +144,18 @@ export class CommandsElsewhere {
   }
 }
 
-/** Whether a machine has applied the decision to launch the unit, and it is not up there. */
-function isDown({ name, token, target }: DesiredUnit, { machines }: ClusterSnapshot): boolean {
-  return (
+/**
+ * The units of `names` that a machine was to launch by their present decisions, and that are not up there. No machine is searched
+ * without names, because this runs before every decision.
+ */
+function downOf(snapshot: ClusterSnapshot, names: ReadonlySet<string>): ReadonlySet<string> {
+  if (names.size === 0) return names;
+  const copies = copiesOfUnits(snapshot, names);
+  const isDown = ({ name, token, target }: DesiredUnit): boolean =>
     target === 'launched' &&
-    machines.some((machine) => {
-      const observed = observedOn(machine, name);
-      const isApplied = observed?.record?.token === token && observed.record.target === 'launched';
-      return isApplied && !isUp(observed.state) && !isRunning(observed.state);
-    })
-  );
+    (copies.get(name) ?? []).some(({ observed: { record, state } }) => {
+      const isApplied = record?.token === token && record.target === 'launched';
+      return isApplied && !isUp(state) && !isRunning(state);
+    });
+  return new Set(snapshot.units.filter(isDown).map(({ name }) => name));
 }
