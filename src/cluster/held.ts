@@ -1,4 +1,4 @@
-import { groupsBy } from '../base/group.ts';
+import { groupBy } from '../base/group-by.ts';
 import type { ClusterSnapshot, DesiredUnit, KeptText, MachineView } from './snapshot.ts';
 import type { ObservedUnit } from './unit-state.ts';
 
@@ -27,7 +27,7 @@ export function isFirstText(name: string, { keptTexts = [] }: ClusterSnapshot): 
 
 /** The older texts of a unit. An index is built once, because all instances of a template are held together. */
 function textsOf(name: string, texts: readonly KeptText[]): readonly KeptText[] {
-  const index = indexes.get(texts) ?? groupsBy(texts, ({ unit }) => unit.name);
+  const index = indexes.get(texts) ?? groupBy(texts, ({ unit }) => unit.name);
   indexes.set(texts, index);
   return index.get(name) ?? [];
 }

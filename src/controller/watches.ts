@@ -1,4 +1,4 @@
-import { withTimeout } from '../base/async.ts';
+import { untilAny, withTimeout } from '../base/async.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { MachineWatch } from './machine-watch.ts';
 
@@ -63,7 +63,7 @@ export class Watches {
   #start(watch: MachineWatch): Promise<void> {
     if (this.#signal === undefined) throw new TypeError('watches are followed before they run');
     const over = new AbortController();
-    const ended = watch.run(AbortSignal.any([this.#signal, over.signal])).finally(() => {
+    const ended = untilAny([this.#signal, over.signal], (end) => watch.run(end)).finally(() => {
       this.#running.delete(watch);
     });
     this.#running.set(watch, { over, ended });

@@ -1,4 +1,4 @@
-import { groupsBy } from '../base/group.ts';
+import { groupBy } from '../base/group-by.ts';
 import { type ClusterSnapshot, type MachineView, otherCluster } from '../cluster/snapshot.ts';
 import type { ObservedUnit } from '../cluster/unit-state.ts';
 
@@ -16,5 +16,5 @@ export function copiesOfUnits(
       const units = (view.observation?.units ?? []).filter(({ name }) => names.has(name));
       return units.map((observed) => ({ view, observed }));
     });
-  return groupsBy(copies, ({ observed }) => observed.name);
+  return groupBy(copies, ({ observed }) => observed.name);
 }

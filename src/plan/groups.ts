@@ -1,4 +1,4 @@
-import { groupsBy } from '../base/group.ts';
+import { groupBy } from '../base/group-by.ts';
 import { compareText } from '../base/text.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { UnitChange } from './step.ts';
@@ -38,7 +38,7 @@ export function anchorGroups({ entries, tied }: PiecesRequest): readonly (readon
     ...(machines.get(unit) ?? []),
   ];
   // The copies of each unit by machine: units with a copy on every machine would be compared in all pairs.
-  const copies = groupsBy(
+  const copies = groupBy(
     anchors.flatMap((anchor) => machinesOf(anchor).map((machine) => ({ machine, anchor }))),
     ({ machine, anchor }) => `${machine} ${anchor.change.unit}`,
   );
@@ -65,7 +65,7 @@ class Unions {
   }
 
   get all(): readonly (readonly Entry[])[] {
-    return [...groupsBy(this.#parents.keys(), (entry) => this.#rootOf(entry)).values()];
+    return [...groupBy(this.#parents.keys(), (entry) => this.#rootOf(entry)).values()];
   }
 
   #rootOf(entry: Entry): Entry {

@@ -1,5 +1,5 @@
 import { globMatcher } from '../base/glob.ts';
-import { groupsBy } from '../base/group.ts';
+import { groupBy } from '../base/group-by.ts';
 import { allTiedTo, upholdTies } from '../cluster/dependencies.ts';
 import type { ClusterSnapshot, DesiredUnit } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine.ts';
@@ -152,7 +152,7 @@ function startersIn({ units, olderTexts = [] }: ClusterSnapshot): Starters {
   const triggers = units.flatMap((unit) =>
     unit.triggers === undefined ? [] : [[unit.triggers, unit.name] as const],
   );
-  const starters = groupsBy([...upholders, ...triggers], ([unit]) => unit);
+  const starters = groupBy([...upholders, ...triggers], ([unit]) => unit);
   return new Map([...starters].map(([unit, pairs]) => [unit, pairs.map(([, starter]) => starter)]));
 }
 
@@ -187,7 +187,7 @@ function isAlone(unit: DesiredUnit | undefined): boolean {
 }
 
 function byMachine(entries: readonly Entry[], starters: Starters): readonly MachinePlan[] {
-  return [...groupsBy(entries, ({ machine }) => machine)].map(([machine, own]) => ({
+  return [...groupBy(entries, ({ machine }) => machine)].map(([machine, own]) => ({
     machine,
     changes: startersFirst(
       own.map(({ change }) => change),

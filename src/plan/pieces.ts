@@ -1,4 +1,4 @@
-import { groupsBy } from '../base/group.ts';
+import { groupBy } from '../base/group-by.ts';
 import { anchorGroups, byUnit, type Entry, isAnchor, type PiecesRequest } from './groups.ts';
 import { copyKey, type Rollout } from './rollout.ts';
 import { hasStep, type UnitChange } from './step.ts';
@@ -158,7 +158,7 @@ function withOthers(
 ): readonly (readonly Entry[])[] {
   const pieceOf = new Map(main.flatMap((piece, index) => piece.map(({ change }) => [change.unit, index])));
   const isMain = isAnchor(entries);
-  const others = groupsBy(
+  const others = groupBy(
     entries.filter((entry) => !isMain(entry)),
     ({ change }) => pieceOf.get(change.unit),
   );

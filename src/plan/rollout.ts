@@ -1,4 +1,4 @@
-import { groupsBy } from '../base/group.ts';
+import { groupBy } from '../base/group-by.ts';
 import type { Copy, DownCopy } from '../cluster/failure.ts';
 import { type ClusterSnapshot, type DesiredUnit, type MachineView, observedOn } from '../cluster/snapshot.ts';
 import { isUnknown, isUp } from '../cluster/unit-state.ts';
@@ -55,7 +55,7 @@ export function copyKey(
 export function rolloutsOf(plans: readonly MachinePlan[], context: RolloutContext): readonly Rollout[] {
   const started = new Set(plans.flatMap(({ changes }) => changes.filter(isStart).map(({ unit }) => unit)));
   if (started.size === 0) return [];
-  const groups = [...groupsBy(context.snapshot.units, groupOf)].flatMap(([key, group]) =>
+  const groups = [...groupBy(context.snapshot.units, groupOf)].flatMap(([key, group]) =>
     key !== undefined && group.some(({ name }) => started.has(name)) ? [group] : [],
   );
   const startedOn = new Set(
@@ -77,7 +77,7 @@ function machinesFor(
 ): (unit: DesiredUnit) => readonly MachineView[] {
   const { machines } = snapshot;
   const indexes = new Map(machines.map((view, index) => [view, index]));
-  const byId = groupsBy<MachineView, string | undefined>(machines, ({ id }) => id);
+  const byId = groupBy(machines, ({ id }) => id);
   const copies = copiesOfUnits(snapshot, names);
   return (unit) => {
     const launched = (copies.get(unit.name) ?? []).filter(
@@ -108,7 +108,7 @@ export function groupsIn(units: Iterable<DesiredUnit>): (unit: DesiredUnit) => r
     if (key === undefined || key === unit.name) return [unit];
     const known = groups.get(key);
     if (known !== undefined) return known;
-    byTemplate ??= groupsBy(units, templateIn);
+    byTemplate ??= groupBy(units, templateIn);
     const group = (byTemplate.get(templateIn(unit)) ?? []).filter(
       (other) => groupOf(other) === key || differOnlyInFolderOptions(unit.text, other.text),
     );

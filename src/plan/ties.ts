@@ -1,4 +1,4 @@
-import { groupsBy } from '../base/group.ts';
+import { groupBy } from '../base/group-by.ts';
 import { compareText } from '../base/text.ts';
 import { allTiedTo, conflictTies, needTies, stopTies, type Tie, type Ties } from '../cluster/dependencies.ts';
 import { type ClusterSnapshot, type DesiredUnit, type MachineView, observedOn } from '../cluster/snapshot.ts';
@@ -161,11 +161,11 @@ export function withLateRevivals(waves: readonly Wave[], snapshot: ClusterSnapsh
     ),
   );
   if (entries.every(({ from, to }) => from === to)) return waves;
-  const byWave = groupsBy(entries, ({ to }) => to);
+  const byWave = groupBy(entries, ({ to }) => to);
   return waves
     .map((wave, index): Wave => {
       const there = byWave.get(index) ?? [];
-      const plans = [...groupsBy(there, ({ machine }) => machine)].map(
+      const plans = [...groupBy(there, ({ machine }) => machine)].map(
         ([machine, own]): MachinePlan => ({ machine, changes: own.map(({ change }) => change) }),
       );
       return { ...wave, plans };
