@@ -1,3 +1,4 @@
+import { groupBy } from '../base/group-by.ts';
 import type { Head } from './head.ts';
 import { eraOf, hasQuorum, votersOf } from './membership.ts';
 
@@ -36,9 +37,9 @@ export function agreementOf(holdings: readonly Holding[]): Agreement {
 
 /** The voters that most of the holders name; of equal numbers the latest ones, and those whose change is complete. */
 function agreedBy(holdings: readonly Holding[]): Agreement {
-  const epoch = (group: readonly Holding[]): number => group[0]?.head.membership.epoch ?? 0;
-  const [best = holdings] = grouped(holdings, ({ head }) => head.membership.epoch).toSorted(
-    (a, b) => b.length - a.length || epoch(b) - epoch(a),
+  const epochOf = ({ head }: Holding): number => head.membership.epoch;
+  const [best = holdings] = [...groupBy(holdings, epochOf).values()].toSorted(
+    (a, b) => b.length - a.length || epochOf(b[0]) - epochOf(a[0]),
   );
   const isComplete = ({ head }: Holding): boolean => head.membership.previous === undefined;
   const { head } = best.find(isComplete) ?? (best[0] as Holding);
@@ -53,15 +54,5 @@ export function holdersOf(holdings: readonly Holding[]): readonly (readonly stri
 
 /** The holdings of each registry, the most first. */
 function byRegistry(holdings: readonly Holding[]): readonly (readonly Holding[])[] {
-  return grouped(holdings, ({ head }) => head.cluster).toSorted((a, b) => b.length - a.length);
-}
-
-function grouped<T, K>(items: readonly T[], keyOf: (item: T) => K): readonly (readonly T[])[] {
-  const groups = new Map<K, T[]>();
-  for (const item of items) {
-    const group = groups.get(keyOf(item)) ?? [];
-    groups.set(keyOf(item), group);
-    group.push(item);
-  }
-  return [...groups.values()];
+  return [...groupBy(holdings, ({ head }) => head.cluster).values()].toSorted((a, b) => b.length - a.length);
 }
