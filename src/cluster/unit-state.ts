@@ -176,6 +176,11 @@ export function isDownByOthers({ load, active, result, exitCode }: SystemdState)
   return load === 'loaded' && active === 'inactive' && result === 'success' && exitCode !== 1;
 }
 
+/** Whether systemd is about to start it again after its end. From version 254, the time from the job to its start has a second name. */
+export function waitsForRestart({ sub }: SystemdState): boolean {
+  return sub === 'auto-restart' || sub === 'auto-restart-queued';
+}
+
 /** Whether systemd has processes or jobs of the unit to stop. */
 export function isRunning(state: SystemdState): boolean {
   return state.active !== 'inactive' && state.active !== 'failed';

@@ -23,7 +23,10 @@ import {
   type UnitResult,
 } from './unit-result.ts';
 
-/** `submit`: stores unit files in the registry. A replaced text is also written to its machines. */
+/**
+ * `submit`: stores unit files in the registry. A replaced text is also written to its machines; with `replace`, so is one that the registry
+ * has already, because an earlier command may have been interrupted, or may have failed on some of them.
+ */
 export async function submitUnits(
   ports: Ports,
   request: SubmitRequest,
@@ -34,7 +37,10 @@ export async function submitUnits(
   // A new unit that a loaded or launched trigger needs gets a machine immediately.
   const needed = units.filter(({ name, target }) => created.has(name) && target !== 'inactive');
   const ended = endOfRuns(request, units);
-  const names = new Set([...replaced, ...companions, ...needed.map(({ name }) => name), ...ended.keys()]);
+  const placed = request.replace ? units.filter(({ target }) => target !== 'inactive') : needed;
+  const following = templates.flatMap((template) => template.following);
+  const named = placed.map(({ name }) => name);
+  const names = new Set([...replaced, ...companions, ...named, ...following, ...ended.keys()]);
   const report = await pass(ports, names, { actions: ended, limits: request.limits });
   const result = requestResult(report, [...accepted.problems, ...problems], differing);
   return overrule(

@@ -118,7 +118,7 @@ export function holdHint(isFirst: boolean, { unit, folder }: About): string {
   return `${folder === undefined ? another : 'Correct its file'}; or try this one again: fleetctl start --retry ${unit}`;
 }
 
-/** The reason why a copy keeps its old text: machines that do not answer, or else copies that are not up. */
+/** The reason why a copy does not get its text yet: machines that do not answer, or else copies that are not up. */
 function gated({ limit, down }: Extract<Failure, { code: 'gated' }>, { unit, folder }: About): FailureText {
   const most = `--max-parallel ${Math.max(limit, down.length) + 1}`;
   const next = folder === undefined ? `start ${most} ${unit}` : `apply ${most} ${folder}`;
@@ -132,7 +132,7 @@ function gated({ limit, down }: Extract<Failure, { code: 'gated' }>, { unit, fol
     ...(names.length === 0 ? [] : [`${verb(names, 'is', 'are')} not up`]),
   ];
   return plain(
-    `it keeps its old text, because ${causes.join(', ')}, and at most ${limit} of its copies may be down (MaxParallel=${limit})`,
+    `it waits for its text, because ${causes.join(', ')}, and at most ${limit} of its copies may be down (MaxParallel=${limit})`,
     `fleetd or "fleetctl reconcile" continues when that has changed; to continue now: fleetctl ${next}`,
   );
 }

@@ -1,6 +1,13 @@
 import type { UnitOutcome } from '../cluster/failure.ts';
 import { type ClusterSnapshot, observedOn, otherCluster } from '../cluster/snapshot.ts';
-import { isDownByOthers, isUnknown, isUp, STEADY_MS, upSince } from '../cluster/unit-state.ts';
+import {
+  isDownByOthers,
+  isUnknown,
+  isUp,
+  STEADY_MS,
+  upSince,
+  waitsForRestart,
+} from '../cluster/unit-state.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { RegistryView } from '../registry/view.ts';
@@ -99,8 +106,7 @@ export function verdictOf({ failure, state, triggered }: UnitOutcome): Judgement
   }
   if (failure.code === 'unhealthy' || failure.code === 'unconfirmed') return 'failed';
   if (failure.code !== 'not-up' || isUnknown(failure.state)) return undefined;
-  const { active, sub } = failure.state;
-  return active === 'activating' && sub !== 'auto-restart' ? undefined : 'failed';
+  return failure.state.active === 'activating' && !waitsForRestart(failure.state) ? undefined : 'failed';
 }
 
 /**

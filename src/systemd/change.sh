@@ -154,7 +154,7 @@ guard() {
   seen "$1" "$2" && settled "$1" || return
   [ -z "$3" ] || [ ! -f "$L/units/$1" ] || [ "$seen" = "$2" ] || [ "$seen" = "$3" ] || { echo "$seen"; return 14; }
   unit=$1 template=$4
-  for file in "$D/$1" "$L/units/$1" "$L/removed/$1" "$D/$1.d/zz-fleet-fenced.conf"; do
+  for file in "$D/$1" "$D/fleet.target.wants/$1" "$L/units/$1" "$L/removed/$1" "$D/$1.d/zz-fleet-fenced.conf"; do
     [ ! -d "$file" ] || [ -L "$file" ] || { echo "$file is a directory"; return 13; }
   done
   ! is_there "$D/$1.d" || [ -d "$D/$1.d" ] || { echo "$D/$1.d is no directory"; return 13; }
@@ -214,8 +214,10 @@ beside() {
   [ "$gathered" ] || return 0
   case "$2" in *\\*) ;; *) fresh=.fleet-$$/$2 draft=$L/tmp/$$/$2 ;; esac
 }
-# put INDEX UNIT TEXT: the new unit file; removed if it does not fit on the disk
+# put INDEX UNIT TEXT: the new unit file; removed if it does not fit on the disk. It fails before anything is stopped if the present file
+# cannot be replaced, because an immutable file (chattr(1)) cannot be opened either. busybox has -w for every file of root
 put() {
+  [ ! -f "./$2" ] || true >>"./$2" || return
   beside "$1" "$2"
   save "$fresh" "$3" || { rm -f "$fresh"; return 1; }
 }

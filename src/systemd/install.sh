@@ -88,9 +88,9 @@ link() {
     case "$link" in fleet.target.wants/*) boot_target || return ;; esac
     [ ! -L "./$link" ] || continue
     case "$link" in
-      fleet.target.wants/*) ln -s "../$unit" "$link" ;;
-      */*) touched && { [ -d "./${link%/*}" ] || mkdir -m 755 "./${link%/*}"; } && ln -s "../$unit" "./$link" ;;
-      *) touched && ln -s -- "$unit" "./$link" ;;
+      fleet.target.wants/*) ln -sT "../$unit" "$link" ;;
+      */*) touched && { [ -d "./${link%/*}" ] || mkdir -m 755 "./${link%/*}"; } && ln -sT "../$unit" "./$link" ;;
+      *) touched && ln -sT -- "$unit" "./$link" ;;
     esac || return
   done
 }
@@ -116,7 +116,7 @@ boot_target() {
   done
   boots || { touched && save ".fleet-$$-target" "$boot_text\n" && mv -fT ".fleet-$$-target" fleet.target; } ||
     [ -f fleet.target ] || return
-  [ -L multi-user.target.wants/fleet.target ] || ln -s ../fleet.target multi-user.target.wants/fleet.target || return
+  [ -L multi-user.target.wants/fleet.target ] || ln -sT ../fleet.target multi-user.target.wants/fleet.target || return
   can_boot=yes
 }
 

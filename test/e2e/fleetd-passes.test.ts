@@ -221,6 +221,7 @@ function masked({ status, stdout, stderr }: Outcome): Outcome {
     printed
       .replaceAll(/"(invocation|since|activeExit)": ?("[^"]*"|\d+)/g, '"$1": 0')
       .replaceAll(/\[\d+\]/g, '[0]')
+      .replaceAll(/\d{4}-\d\d-\d\d [\d:]{8} UTC/g, 'DATE')
       // A fleetd may have started the unit that dies once more just before the command.
       .replaceAll(/^ *"?(Stopping dies|dies\.service: Deactivated|Stopped dies).*\n/gm, '');
   return { status, stdout: text(stdout), stderr: text(stderr) };

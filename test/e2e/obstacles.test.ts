@@ -57,6 +57,28 @@ onMachines('a folder in place of a unit file', () => {
   });
 });
 
+onMachines('a unit file that cannot be changed', () => {
+  const operator = createOperator({ machines: ['k1'] });
+
+  it('is reported before its unit is stopped', async () => {
+    operator.write('web.service', SLEEPER);
+    await operator.fleetctl('start', 'web');
+    const pid = await inside(
+      'k1',
+      'systemctl show -P MainPID web; chattr +i /etc/systemd/system/web.service',
+    );
+    operator.write('web.service', `${SLEEPER}# another text\n`);
+    const { status, stderr } = await operator.fleetctl('start', '--replace', 'web');
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringMatching(/: could not write the unit file: ".*web\.service: Operation not permitted"\n/),
+    ]);
+    expect(await inside('k1', 'systemctl show -P MainPID web')).toBe(pid);
+    await inside('k1', 'chattr -i /etc/systemd/system/web.service');
+    expect(await operator.fleetctl('reconcile')).toMatchObject({ status: 0, stderr: '' });
+  });
+});
+
 onMachines('a drop-in that fleet did not write', () => {
   const operator = createOperator({ machines: ['k1'] });
 

@@ -8,7 +8,7 @@ import type { Ports } from '../../src/reconcile/ports.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
 import { parseUnitName } from '../../src/unit/unit-name.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
-import { makeScene, type Scene, SLEEP } from './scene.ts';
+import { FALSE, makeScene, type Scene, SLEEP } from './scene.ts';
 
 const text = (name: string): string => `${SLEEP}Environment=NAME=${name}\n`;
 
@@ -24,6 +24,13 @@ const said = (request: RequestResult): readonly string[] => {
   const { out, err } = requestReport('submit', request);
   return [...out, ...err];
 };
+
+/** The texts of web@1, web@2 and web@3 on their machines. */
+const textsOnMachines = ({ machines }: Scene): readonly unknown[] =>
+  ['m1', 'm2', 'm3']
+    .flatMap((name) => [...machines.of(name).units])
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, unit]) => /NAME=(.*)/.exec(unit.text ?? '')?.[1]);
 
 const submitTemplate = (scene: Scene, ports = scene.ports): Promise<RequestResult> =>
   submitUnits(ports, { units: ['units/web@.service'], cwd: scene.cwd, replace: true });
@@ -59,7 +66,34 @@ describe('the instances of a template', () => {
     // Nothing is left to do, and that is said in the same words.
     expect(said(await submitTemplate(scene))).toEqual([
       'Template web@.service stored; 2 of 3 instances updated',
+      expect.stringMatching(/^Unit web@1.service launched on/),
+      expect.stringMatching(/^Unit web@2.service launched on/),
       'Warning: unit "web@3.service" keeps its own text, not that of template "web@.service"',
+    ]);
+  });
+
+  it('get it from a second command if the first one was interrupted after it had stored it', async () => {
+    const scene = await running();
+    await scene.submit(['units/web@.service'], true);
+    expect(await textsIn(scene.ports)).toMatchObject({ 'web@1.service': 'b' });
+    const outdated = textsOnMachines(scene);
+    expect(said(await submitTemplate(scene))).toContain(
+      'Template web@.service stored; 2 of 3 instances updated',
+    );
+    expect([outdated, textsOnMachines(scene)]).toEqual([
+      ['a', 'a', 'own'],
+      ['b', 'b', 'own'],
+    ]);
+  });
+
+  it('do not count as updated if their start has failed before', async () => {
+    const scene = await running();
+    await scene.write('units/web@.service', `${FALSE}Environment=NAME=b\n`);
+    const first = said(await submitTemplate(scene));
+    const second = said(await submitTemplate(scene));
+    expect([first[0], second[0]]).toEqual([
+      'Template web@.service stored; 0 of 3 instances updated',
+      'Template web@.service stored; 0 of 3 instances updated',
     ]);
   });
 

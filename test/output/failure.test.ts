@@ -177,14 +177,14 @@ const WORDS: {
         ],
       },
       only(
-        'it keeps its old text, because web@1.service on m1, web@2.service are not up, and at most 2 of its copies may be down (MaxParallel=2)',
+        'it waits for its text, because web@1.service on m1, web@2.service are not up, and at most 2 of its copies may be down (MaxParallel=2)',
         'fleetd or "fleetctl reconcile" continues when that has changed; to continue now: fleetctl start --max-parallel 3 UNIT',
       ),
     ],
     [
       { code: 'gated', limit: 1, down: [{ unit: 'g.service', machine: 'm2', isSilent: true }] },
       only(
-        'it keeps its old text, because m2 does not answer, and at most 1 of its copies may be down (MaxParallel=1)',
+        'it waits for its text, because m2 does not answer, and at most 1 of its copies may be down (MaxParallel=1)',
         'fleetd or "fleetctl reconcile" continues when that has changed; to continue now: fleetctl start --max-parallel 2 UNIT',
       ),
     ],
@@ -199,7 +199,7 @@ const WORDS: {
         ],
       },
       only(
-        'it keeps its old text, because m2, m3 do not answer, g.service on m4 is not up, and at most 1 of its copies may be down (MaxParallel=1)',
+        'it waits for its text, because m2, m3 do not answer, g.service on m4 is not up, and at most 1 of its copies may be down (MaxParallel=1)',
         'fleetd or "fleetctl reconcile" continues when that has changed; to continue now: fleetctl start --max-parallel 4 UNIT',
       ),
     ],
@@ -481,6 +481,11 @@ describe('a unit that is not up', () => {
       'restarting',
       { restarts: 1 },
       'it did not stay up: activating (auto-restart), result exit-code, exit status 1, 1 restart',
+    ],
+    [
+      'restarting',
+      { sub: 'auto-restart-queued', restarts: 2 },
+      'it did not stay up: activating (auto-restart-queued), result exit-code, exit status 1, 2 restarts',
     ],
     ['running', { restarts: 1 }, 'it did not stay up: active (running), result success, 1 restart'],
     [

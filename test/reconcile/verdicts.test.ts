@@ -45,6 +45,11 @@ describe('a text', () => {
   it.each<readonly [string, Failure, string]>([
     ['that failed', notUp(systemdState('failed')), 'failed'],
     ['that systemd starts again and again', notUp(systemdState('restarting')), 'failed'],
+    [
+      'that systemd 254 is about to start again',
+      notUp(systemdState('restarting', { sub: 'auto-restart-queued' })),
+      'failed',
+    ],
     ['that systemd cannot read', notUp(systemdState('dead', { load: 'bad-setting' })), 'failed'],
     ['that something else has stopped', notUp(systemdState('dead')), 'untried'],
     ['whose start is still under way', notUp(systemdState('starting')), 'untried'],

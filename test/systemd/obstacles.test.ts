@@ -53,20 +53,22 @@ describe('the folders of fleet on a machine', () => {
 });
 
 describe('an obstacle', () => {
-  it.each([['etc/web.service'], ['etc/web.service.d/zz-fleet-fenced.conf'], ['var/removed/web.service']])(
-    'in the place of %s is reported before the unit is stopped',
-    async (path) => {
-      const machine = await machineWithUnit();
-      rmSync(machine.path(path), { force: true });
-      mkdirSync(machine.path(path), { recursive: true });
-      const failure = { code: 'step', detail: `${machine.path(path)} is a directory` };
-      expect(await restart(machine)).toMatchObject({ ...failure, step: 'install' });
-      const [removal] = await machine.change([changes.remove('web.service', 2)]);
-      expect(removal?.failure).toMatchObject({ ...failure, step: 'remove' });
-      expect(machine.calls('stop')).toEqual([]);
-      expect(readdirSync(machine.path(path))).toEqual([]);
-    },
-  );
+  it.each([
+    ['etc/web.service'],
+    ['etc/fleet.target.wants/web.service'],
+    ['etc/web.service.d/zz-fleet-fenced.conf'],
+    ['var/removed/web.service'],
+  ])('in the place of %s is reported before the unit is stopped', async (path) => {
+    const machine = await machineWithUnit();
+    rmSync(machine.path(path), { force: true });
+    mkdirSync(machine.path(path), { recursive: true });
+    const failure = { code: 'step', detail: `${machine.path(path)} is a directory` };
+    expect(await restart(machine)).toMatchObject({ ...failure, step: 'install' });
+    const [removal] = await machine.change([changes.remove('web.service', 2)]);
+    expect(removal?.failure).toMatchObject({ ...failure, step: 'remove' });
+    expect(machine.calls('stop')).toEqual([]);
+    expect(readdirSync(machine.path(path))).toEqual([]);
+  });
 
   it('is a disk that does not take new files: nothing is stopped', async () => {
     const machine = await machineWithUnit();
