@@ -26,7 +26,8 @@ const COMMANDS: readonly (readonly string[])[] = [
   ['start', '--no-block', 'web@6'],
   ['start', '--timeout=1s', 'slow'],
   ['stop', 'web@1', 'web@1', 'loaded'],
-  ['stop', '-o', 'json', 'web@1', 'web@2'],
+  // Not web@1 again: fleetd may decide on the observation from before the last stop, and repeat it.
+  ['stop', '-o', 'json', 'web@2', 'web@5'],
   ['unload', 'web@2'],
   ['destroy', '-o', 'json', 'web@1', 'dies'],
   ['destroy', 'web@*', 'loaded', 'slow', 'nowhere', 'alien'],
