@@ -12,10 +12,9 @@ import {
   insideAll,
   MACHINES,
   onMachines,
-  SUBNET,
   until,
 } from '../support/cluster.ts';
-import { createOperator, done, PROGRAM, service } from './operator.ts';
+import { createOperator, PROGRAM, service } from './operator.ts';
 
 const TTL_MS = 5000;
 /** The longest time from the last answer until a fenced unit has left: the lease, its stop timeout, a second, and 10 % for clock differences. */
