@@ -195,17 +195,13 @@ const PLAIN: ReadonlyMap<DocumentKind, { must: readonly string[]; fields: Readon
       {
         must: ['digest', 'hash', 'target'],
         fields: new Map<string, Plain>([
-          ...([
-            ['fleet', 'string'],
-            ['digest', DIGEST],
-            ['hash', HASH],
-            ['target', TARGET],
-          ] as const),
-          ...([
-            ['machine', MACHINE_ID],
-            ['fromTemplate', 'boolean'],
-            ['set', SET_NAME],
-          ] as const),
+          ['fleet', 'string'],
+          ['digest', DIGEST],
+          ['hash', HASH],
+          ['target', TARGET],
+          ['machine', MACHINE_ID],
+          ['fromTemplate', 'boolean'],
+          ['set', SET_NAME],
         ]),
       },
     ],

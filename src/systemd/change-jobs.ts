@@ -42,15 +42,12 @@ function unlessSkipped({ index }: Numbered, step: string, command: string): stri
   return `[ "$skip${index}" ] || ${step}:${index} ${command} || skip${index}=1`;
 }
 
-/** The step that succeeds if the unit was down in the last lists. */
-export function downCommand(each: Numbered, name: string): string {
+/** The step that succeeds if the unit was down in the last lists. `down` is the last one, which proves the stop. */
+export function downCommand(each: Numbered, name: 'stopped' | 'gone' | 'down'): string {
   const { change, unit } = each;
   const mayRun = isRestart(change) ? ' again' : isLaunch(change) ? ' replace' : '';
-  return (name === 'down' ? provenStep : stepCommand)(
-    each,
-    name,
-    `${isOfTemplate(change) ? 'stopped_all' : 'stopped'} ${unit}${mayRun}`,
-  );
+  const command = `${isOfTemplate(change) ? 'stopped_all' : 'stopped'} ${unit}${mayRun}`;
+  return name === 'down' ? provenStep(each, name, command) : stepCommand(each, name, command);
 }
 
 function isRestart(change: UnitChange): boolean {
