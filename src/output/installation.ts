@@ -49,7 +49,7 @@ export function obstacleLines(host: string, obstacles: readonly Obstacle[]): rea
 /** For a cluster that has a registry on its machines, and too few of them. */
 export function oneVoterLines(): readonly string[] {
   return [
-    'Warning: One machine alone stores the registry, because several voters need at least three machines. Without that machine, units keep running, but none moves',
+    'Warning: one machine alone stores the registry, because several voters need at least three machines. Without that machine, units keep running, but none moves',
     'hint: Add machines until there are three: fleetctl machines add',
   ];
 }

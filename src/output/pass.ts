@@ -74,7 +74,7 @@ export function failedJson(results: readonly UnitResult[]): readonly object[] {
 }
 
 function extendedLine({ unit, machine, dropIns }: Extended): string {
-  return `Warning: Unit "${unit}" on machine ${machineTitle(machine)} has drop-ins that fleet did not write: ${dropIns.join(', ')}`;
+  return `Warning: unit "${unit}" on machine ${machineTitle(machine)} has drop-ins that fleet did not write: ${dropIns.join(', ')}`;
 }
 
 const CUT_OFF =

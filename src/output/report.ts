@@ -40,7 +40,7 @@ export function missingLines({
   withoutRegistry,
 }: Omit<Listing<unknown>, 'rows'>): readonly string[] {
   const unknownLine = ({ unit, machine, why }: UnknownUnit): string =>
-    `Warning: The state of unit "${unit}" on machine "${machine.name}" is unknown: ${why}`;
+    `Warning: the state of unit "${unit}" on machine "${machine.name}" is unknown: ${why}`;
   const unreadableLine = ({ unit, message }: UnreadableUnit): string =>
     `Warning: ${message}; unit "${unit}" is left unchanged`;
   const registryLine = ({ message }: { readonly message: string }): string =>
@@ -60,13 +60,13 @@ export function heldLines(held: readonly HeldUnit[]): readonly string[] {
   return [...groupBy(held, heldText)].map(([why, [first, ...more]]) => {
     const others =
       more.length === 0 ? '' : more.length === 1 ? ' (and 1 other)' : ` (and ${more.length} others)`;
-    return `Warning: Unit "${first.unit}"${others} is held: ${why}`;
+    return `Warning: unit "${first.unit}"${others} is held: ${why}`;
   });
 }
 
-/** `Warning: Text 5d7d29e of sshd.service is not confirmed yet; machine "m2" reverts it in 12s` */
+/** `Warning: text 5d7d29e of sshd.service is not confirmed yet; machine "m2" reverts it in 12s` */
 function unconfirmedLine({ unit, machine, hash, leftMs }: UnconfirmedUnit): string {
-  return `Warning: Text ${hash.slice(0, 7)} of ${unit} is not confirmed yet; machine "${machine.name}" reverts it ${formatRemaining(leftMs)}`;
+  return `Warning: text ${hash.slice(0, 7)} of ${unit} is not confirmed yet; machine "${machine.name}" reverts it ${formatRemaining(leftMs)}`;
 }
 
 /** Warnings about unreachable machines. */

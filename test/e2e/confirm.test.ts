@@ -122,7 +122,7 @@ onMachines('a unit with Confirm=', () => {
     expect((await victim.ended).stderr).toMatch(/a\.service; the machine reverts it in \d+s, unless fleetd/);
     await cluster('heal', 'k1');
     expect((await operator.fleetctl('status', 'a')).stderr).toMatch(
-      /Text [0-9a-f]{7} of a\.service is not confirmed yet; machine "k1" reverts it in \d+s/,
+      /text [0-9a-f]{7} of a\.service is not confirmed yet; machine "k1" reverts it in \d+s/,
     );
     const stop = await operator.fleetctl('stop', 'a');
     expect(stop.stderr).toContain('its last change there is not confirmed yet (Confirm=)');

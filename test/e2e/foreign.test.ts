@@ -116,7 +116,7 @@ onMachines('a machine that has lost its records', () => {
   const operator = createOperator({ machines: ['k1'] });
   const WARNING = (what: string) =>
     `
-    Warning: The state of unit "web.service" on machine "k1" is unknown: its record /var/lib/fleet/units/web.service is ${what}, and systemd shows it as active (running)
+    Warning: the state of unit "web.service" on machine "k1" is unknown: its record /var/lib/fleet/units/web.service is ${what}, and systemd shows it as active (running)
     hint: A pass writes the record again if the file there is the text of the registry: fleetctl reconcile
     `;
 

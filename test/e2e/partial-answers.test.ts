@@ -69,7 +69,7 @@ onMachines('observing a machine whose systemd answers only in part', () => {
     expect(rows(stderr)).toEqual(
       BAD.map(
         (unit) =>
-          `Warning: The state of unit "${unit}" on machine "k1" is unknown: Failed to get properties: Invalid argument (systemctl is-active: active)`,
+          `Warning: the state of unit "${unit}" on machine "k1" is unknown: Failed to get properties: Invalid argument (systemctl is-active: active)`,
       ),
     );
     const files = await operator.fleetctl('list-unit-files', '--no-legend', '--fields', 'unit,state');

@@ -39,7 +39,7 @@ onMachines('status', () => {
     expect([down.status, down.stderr]).toEqual([
       3,
       expect.stringMatching(
-        /^Warning: Unit "bad.service" is held: text \w{7} failed on k2: exit status 1\nhint: Give it another text: .*\n$/,
+        /^Warning: unit "bad.service" is held: text \w{7} failed on k2: exit status 1\nhint: Give it another text: .*\n$/,
       ),
     ]);
     expect(down.stdout).toMatch(

@@ -387,7 +387,7 @@ describe('a held unit on a machine that it does not fit any more', () => {
     await startIt(scene, { replace: true });
     const [from, to] = startsOn(scene) > 0 ? ['m1', 'm2'] : ['m2', 'm1'];
     const request = { machine: from, maxParallel: 1, globals: false };
-    const warning = expect.stringMatching(/^Warning: Unit "web.service" is held: text/);
+    const warning = expect.stringMatching(/^Warning: unit "web.service" is held: text/);
     const preview = await drain(
       {
         ...scene.ports,

@@ -74,7 +74,7 @@ describe('a pass over everything', () => {
     unit.state = { ...unit.state, dropIns: ['/etc/systemd/system/a.service.d/x.conf'] };
     expect(await pass(scene)).toEqual([
       'Nothing to do',
-      'Warning: Unit "a.service" on machine "m1" (10.0.0.1) has drop-ins that fleet did not write: /etc/systemd/system/a.service.d/x.conf',
+      'Warning: unit "a.service" on machine "m1" (10.0.0.1) has drop-ins that fleet did not write: /etc/systemd/system/a.service.d/x.conf',
       'status 0',
     ]);
     expect((await listUnitFiles(scene.ports)).rows.map(({ drift }) => drift)).toContain('drop-in');

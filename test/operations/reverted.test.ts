@@ -248,7 +248,7 @@ describe('a held text', () => {
       1,
       [
         expect.stringMatching(
-          /^Warning: Unit "net.service" is held: text \w{7} failed on m1: the machine has/,
+          /^Warning: unit "net.service" is held: text \w{7} failed on m1: the machine has/,
         ),
       ],
     ]);
