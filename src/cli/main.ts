@@ -28,9 +28,13 @@ export async function main(argv: readonly string[], streams: Streams): Promise<n
       await serveRegistry(argv.slice(1), streams.exact);
       return EXIT.done;
     }
-    if (argv[0] === 'help') {
+    // With an option, `help` is a command like any other.
+    if (argv[0] === 'help' && !argv.some((word) => word.startsWith('-'))) {
       const { help } = await import('./show-help.ts');
-      return await help(argv.slice(1), streams);
+      return await help(argv.slice(1), streams, async (path) => {
+        const { helpOfCommand } = await import('./program.ts');
+        return helpOfCommand(path, streams);
+      });
     }
     const { runProgram } = await import('./program.ts');
     return await runProgram(argv, streams);

@@ -7,19 +7,15 @@ import { formatExamples, formatHelp, type HelpPage } from './format-help.ts';
 export const VERSION_OPTION: CommandOption = { flags: '-V, --version', description: 'print the version' };
 export const HELP_OPTION: CommandOption = { flags: '-h, --help', description: 'show help' };
 
-export const HELP_COMMAND = { name: 'help', summary: 'Show help for a command or a topic' } as const;
-/** The heading of the group that it is in. */
-const LAST_GROUP = 'Other commands:';
-
 /** The help of the program. */
 export const PROGRAM: HelpPage = {
   usage: 'fleetctl [options] [command]',
   description: 'Treat a set of machines as one init system: systemd units over SSH, no agents.',
   sections: [
-    ...GROUPS.map(([heading, commands]) => {
-      const shown = heading === LAST_GROUP ? [...commands, HELP_COMMAND] : commands;
-      return [heading, shown.map(({ name, summary }) => [name, summary] as const)] as const;
-    }),
+    ...GROUPS.map(
+      ([heading, commands]) =>
+        [heading, commands.map(({ name, summary }) => [name, summary] as const)] as const,
+    ),
     [
       'Options:',
       [VERSION_OPTION, ...GLOBAL_OPTIONS, HELP_OPTION].map(({ flags, description }) => [flags, description]),

@@ -1,21 +1,34 @@
 import { Command as Commander, CommanderError, type Help, Option } from 'commander';
 import { FleetError } from '../base/errors.ts';
 import { type ConfigFlags, GLOBAL_OPTIONS } from '../config/settings.ts';
-import type { Command } from './command.ts';
+import type { Call, Command } from './command.ts';
 import { COMMANDS, isReadOnly } from './commands/all.ts';
+import { helpCommand } from './commands/other.ts';
 import { EXIT } from './exit-status.ts';
 import { formatExamples, formatHelp, type HelpPage, helpWidth } from './format-help.ts';
-import { HELP_COMMAND, HELP_OPTION, PROGRAM, PROGRAM_EXAMPLES, VERSION_OPTION } from './program-help.ts';
+import { HELP_OPTION, PROGRAM, PROGRAM_EXAMPLES, VERSION_OPTION } from './program-help.ts';
 import type { Streams } from './streams.ts';
 import { verbsFor } from './suggestion.ts';
 import { VERSION_LINE } from './version.ts';
 
 /** Parses the command line and runs its verb. */
-export async function runProgram(argv: readonly string[], streams: Streams): Promise<number> {
+export function runProgram(argv: readonly string[], streams: Streams): Promise<number> {
+  return withProgram(argv, streams, (program) => program.parseAsync([...argv], { from: 'user' }));
+}
+
+/** Shows the help of the command with this name, as in `machines add`. */
+export function helpOfCommand(path: readonly string[], streams: Streams): Promise<number> {
+  return withProgram(path, streams, (program) => path.reduce(find, program).help());
+}
+
+async function withProgram(
+  argv: readonly string[],
+  streams: Streams,
+  act: (program: Commander) => unknown,
+): Promise<number> {
   let status: number = EXIT.done;
-  const program = createProgram({ argv, streams, done: (result) => (status = result) });
   try {
-    await program.parseAsync([...argv], { from: 'user' });
+    await act(createProgram({ argv, streams, done: (result) => (status = result) }));
     return status;
   } catch (error) {
     // commander has printed its message; help and version end this way too, with 0.
@@ -67,10 +80,6 @@ function createProgram(invocation: Invocation): Commander {
     .addHelpText('after', `\n${formatExamples(PROGRAM_EXAMPLES, width)}`)
     .on('command:*', ([word = '']: readonly string[]) => refuse(program, word));
   for (const command of COMMANDS) addCommand(program, command, invocation);
-  program
-    .command(`${HELP_COMMAND.name} [command...]`)
-    .description('Show help for a command or a topic of the manual.')
-    .action((words: readonly string[]) => words.reduce(find, program).help());
   return program;
 }
 
@@ -141,7 +150,7 @@ function equip(verb: Commander, command: Command, parent: Commander, invocation:
       `\n${formatExamples(command.examples, helpWidth(invocation.streams))}\n\nGlobal options: fleetctl --help`,
   );
   for (const each of command.subcommands ?? []) addCommand(verb, each, invocation);
-  const { run } = command;
+  const run = command === helpCommand ? runHelp : command.run;
   if (run === undefined) {
     verb.on('command:*', ([word = '']: readonly string[]) => refuse(verb, word));
     return;
@@ -157,6 +166,11 @@ function equip(verb: Commander, command: Command, parent: Commander, invocation:
     const streams = { ...invocation.streams, quiet: quiet ?? isQuiet(invocation.streams.env) };
     invocation.done(await run({ arguments: verb.args, options: verb.opts(), flags, streams }));
   });
+}
+
+async function runHelp({ arguments: words, streams }: Call): Promise<number> {
+  const { help } = await import('./show-help.ts');
+  return help(words, streams, helpOfCommand);
 }
 
 /** The twin of --quiet. Throws FleetError `usage` for a value that is neither yes nor no. */

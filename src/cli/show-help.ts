@@ -14,15 +14,22 @@ const WIDTH = 80;
 /** Longer lines are hard to read. */
 const WIDEST = 100;
 
+/** Shows the help of the command with this name, as in `machines add`, and returns the exit status. */
+type HelpOfCommand = (path: readonly string[], streams: Streams) => Promise<number>;
+
 /** `fleetctl help`, followed by these words. Returns the exit status. */
-export async function help(words: readonly string[], streams: Streams): Promise<number> {
-  const [word] = words;
+export async function help(
+  words: readonly string[],
+  streams: Streams,
+  helpOfCommand: HelpOfCommand,
+): Promise<number> {
+  const [word, ...more] = words;
   if (word === undefined) {
     streams.out(`${programHelp(helpWidth(streams))}\n${topicList()}`);
     return EXIT.done;
   }
   const isCommand = COMMANDS.some(({ name }) => name === word);
-  if (words.length === 1 && isTopic(word)) {
+  if (more.length === 0 && isTopic(word)) {
     if (isCommand) await helpOfCommand(words, streams);
     const width = Math.min(streams.screen?.size().columns ?? WIDTH, WIDEST);
     const [{ TOPICS }, { pageText }] = await Promise.all([
@@ -32,12 +39,8 @@ export async function help(words: readonly string[], streams: Streams): Promise<
     await showPaged(`${isCommand ? '\n' : ''}${pageText(TOPICS[word], width)}`, streams);
     return EXIT.done;
   }
-  return isCommand ? helpOfCommand(words, streams) : refuse(word, streams);
-}
-
-async function helpOfCommand(words: readonly string[], streams: Streams): Promise<number> {
-  const { runProgram } = await import('./program.ts');
-  return runProgram(['help', ...words], streams);
+  if (isCommand) return helpOfCommand(words, streams);
+  return isTopic(word) ? refuseMore(word, more, streams) : refuse(word, streams);
 }
 
 function topicList(): string {
@@ -46,20 +49,27 @@ function topicList(): string {
   return `Topics:\n${lines.join('\n')}\n\nA topic is shown by: fleetctl help TOPIC\n`;
 }
 
+/** Says that a topic has no parts. Returns the exit status. */
+function refuseMore(topic: string, more: readonly string[], streams: Streams): number {
+  streams.err(
+    `Error: nothing may follow the topic '${topic}': '${more.join(' ')}'\nhint: fleetctl help ${topic}\n`,
+  );
+  return EXIT.usage;
+}
+
 /** Says that a word is neither a command nor a topic. Returns the exit status. */
 function refuse(word: string, streams: Streams): number {
   const near = nearest(
     word,
     TOPIC_ROWS.map(([name]) => name),
   );
-  const meant = [
-    ...(near === undefined ? [] : [near]),
-    ...verbsFor(
-      word,
-      COMMANDS.map(({ name }) => name),
-      isReadOnly,
-    ),
-  ];
+  const verbs = verbsFor(
+    word,
+    COMMANDS.map(({ name }) => name),
+    isReadOnly,
+  );
+  // A topic may have the name of a command.
+  const meant = [...new Set([...(near === undefined ? [] : [near]), ...verbs])];
   const list = `${meant.length === 1 ? '' : 'one of '}${meant.join(', ')}`;
   const question = meant.length === 0 ? '' : `(Did you mean ${list}?)\n`;
   streams.err(`Error: unknown command or topic '${word}'\n${question}hint: fleetctl help\n`);

@@ -1,7 +1,7 @@
 import { nearest } from '../base/text.ts';
 
 /**
- * Words of systemctl, docker, kubectl and others → the corresponding commands; none if fleetctl has none.
+ * Words of systemctl, docker, kubectl and others → the corresponding commands.
  * `machines:list` is a word after `machines`. A word that is read-only elsewhere never suggests a change: by spelling,
  * `show` would suggest `stop`.
  */
@@ -15,14 +15,18 @@ export const ELSEWHERE: readonly (readonly [words: string, commands: readonly st
   ['list get', ['list-units', 'list-unit-files', 'list-machines']],
   ['hosts nodes list-hosts list-nodes', ['list-machines']],
   ['machines:list machines:ls machines:get machines:show', ['list-machines']],
-  ['diff', ['cat', 'history']],
   ['versions', ['history']],
   ['why', ['explain']],
   ['check', ['verify', 'doctor']],
   ['test lint validate', ['verify']],
   ['usage man', ['help']],
-  ['mask unmask', []],
-  ['enable up run apply deploy reset-failed', ['start']],
+  ['enable up run reset-failed', ['start']],
+  ['mask', ['unload']],
+  ['unmask', ['load']],
+  ['deploy push', ['start --replace', 'apply']],
+  ['pull', ['export']],
+  ['rollout', ['start --replace', 'rollback', 'restart']],
+  ['scale', ['start', 'stop']],
   ['edit update upgrade daemon-reload', ['start --replace']],
   ['init', ['join', 'machines add']],
   ['migrate', ['adopt']],

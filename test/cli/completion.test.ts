@@ -69,7 +69,7 @@ async function offered(...words: readonly string[]): Promise<readonly string[]> 
 
 describe('what is offered', () => {
   it('in the first place is every command, and the options of all', async () => {
-    expect(await offered('')).toEqual([...COMMANDS.map(({ name }) => name), 'help']);
+    expect(await offered('')).toEqual(COMMANDS.map(({ name }) => name));
     expect(await offered('--ssh-')).toEqual([
       '--ssh-username',
       '--ssh-identity-file',

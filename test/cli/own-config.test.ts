@@ -10,7 +10,7 @@ const OTHERS = new Set([
   ...CHANGES,
   // They need more words.
   ...['apply', 'adopt'],
-  ...['list-units', 'list-unit-files', 'list-machines', 'completion', 'version'],
+  ...['list-units', 'list-unit-files', 'list-machines', 'completion', 'version', 'help'],
 ]);
 
 const VALUES: Readonly<Record<string, string>> = { '<key=value...>': 'user=core' };

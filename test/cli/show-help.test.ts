@@ -36,9 +36,20 @@ describe('fleetctl help', () => {
     expect(out).not.toMatch(/\*\*|\]\(/);
   });
 
-  it('shows a command as --help does', async () => {
+  it.each(['start', 'help'])('shows the command %s as --help does', async (name) => {
     const desk = await makeDesk();
-    expect(await desk.run(['help', 'start'])).toEqual(await desk.run(['start', '--help']));
+    const { status, out } = await desk.run(['help', name]);
+    expect(status).toBe(0);
+    expect(out).toContain(`Usage: fleetctl ${name} `);
+    expect(await desk.run([name, '--help'])).toEqual({ status, out, err: '' });
+  });
+
+  it.each([[[]], [['json']], [['machines', 'add']]])('takes options too: %j', async (words) => {
+    const desk = await makeDesk();
+    const plain = await desk.run(['help', ...words]);
+    expect(plain.status).toBe(0);
+    expect(await desk.run(['-q', 'help', ...words])).toEqual(plain);
+    expect(await desk.run(['help', '-v', ...words])).toEqual(plain);
   });
 
   it('shows a word that is both as both', async () => {
@@ -50,6 +61,7 @@ describe('fleetctl help', () => {
   it.each([
     ['secrity', 'Did you mean security?'],
     ['statez', 'Did you mean one of states, status?'],
+    ['controler', 'Did you mean controller?'],
   ])('suggests what %s may mean', async (word, question) => {
     const { status, out, err } = await (await makeDesk()).run(['help', word]);
     expect({ status, out }).toEqual({ status: 2, out: '' });

@@ -14,12 +14,28 @@ const CHANGING = [
 describe('the verb that an unknown word stands for', () => {
   it.each<readonly [string, readonly string[]]>([
     ['show', ['status', 'cat']],
+    ['describe', ['status', 'explain']],
+    ['inspect', ['status', 'explain']],
+    ['is-active', ['status']],
     ['logs', ['journal']],
     ['log', ['journal']],
     ['ps', ['list-units']],
     ['top', ['list-units']],
     ['stat', ['status']],
     ['rm', ['destroy']],
+    ['delete', ['destroy']],
+    ['run', ['start']],
+    ['up', ['start']],
+    ['down', ['stop']],
+    ['reset-failed', ['start']],
+    ['mask', ['unload']],
+    ['unmask', ['load']],
+    ['deploy', ['start --replace', 'apply']],
+    ['push', ['start --replace', 'apply']],
+    ['pull', ['export']],
+    ['rollout', ['start --replace', 'rollback', 'restart']],
+    ['scale', ['start', 'stop']],
+    ['daemon-reload', ['start --replace']],
     ['edit', ['start --replace']],
     ['update', ['start --replace']],
     ['upgrade', ['start --replace']],
@@ -28,8 +44,6 @@ describe('the verb that an unknown word stands for', () => {
     ['enable', ['start']],
     ['disable', ['stop', 'destroy']],
     ['reload', ['restart']],
-    ['apply', ['start']],
-    ['deploy', ['start']],
     ['get', ['list-units', 'list-unit-files', 'list-machines']],
     ['nodes', ['list-machines']],
     ['exec', ['ssh']],
@@ -41,15 +55,12 @@ describe('the verb that an unknown word stands for', () => {
     ['jornal', ['journal']],
     ['hepl', ['help']],
   ])('%s → %j', (word, verbs) => {
-    expect(verbsFor(word, [...VERBS, 'help'], isReadOnly)).toEqual(verbs);
+    expect(verbsFor(word, VERBS, isReadOnly)).toEqual(verbs);
   });
 
-  it.each(['mask', 'unmask', 'shows', 'shwo', 'frobnicate', '', 'constructor', '__proto__'])(
-    '%j stands for none',
-    (word) => {
-      expect(verbsFor(word, VERBS, isReadOnly)).toEqual([]);
-    },
-  );
+  it.each(['shows', 'shwo', 'frobnicate', '', 'constructor', '__proto__'])('%j stands for none', (word) => {
+    expect(verbsFor(word, VERBS, isReadOnly)).toEqual([]);
+  });
 
   it.each<readonly [string, string, readonly string[]]>([
     ['machines', 'rm', ['remove']],
@@ -82,7 +93,7 @@ describe('the verb that an unknown word stands for', () => {
     ]);
     for (const [, commands] of ELSEWHERE) {
       const verbs = commands.map((command) => command.replace(/ .*/, ''));
-      expect([...paths, 'help']).toEqual(expect.arrayContaining(verbs));
+      expect(paths).toEqual(expect.arrayContaining(verbs));
       expect(new Set(verbs.map((verb) => isReadOnly(verb))).size).toBeLessThan(2);
     }
   });

@@ -17,6 +17,15 @@ describe('a command line that is wrong', () => {
       "Error: unknown command or topic 'strat'\n(Did you mean start?)\nhint: fleetctl help\n",
     ],
     [['strat', '--help'], "Error: unknown command 'strat'\n(Did you mean start?)\nhint: fleetctl --help\n"],
+    [
+      ['help', 'json', 'start'],
+      "Error: nothing may follow the topic 'json': 'start'\nhint: fleetctl help json\n",
+    ],
+    [
+      ['-q', 'help', 'strat'],
+      "Error: unknown command or topic 'strat'\n(Did you mean start?)\nhint: fleetctl help\n",
+    ],
+    [['help', '--bogus'], "Error: unknown option '--bogus'\nhint: fleetctl help help\n"],
     [['help', 'frobnicate'], "Error: unknown command or topic 'frobnicate'\nhint: fleetctl help\n"],
     [['help', 'start', 'a'], "Error: unknown command 'a' of 'start'\nhint: fleetctl help start\n"],
     [

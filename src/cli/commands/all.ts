@@ -11,7 +11,7 @@ import { joinCommand } from './join.ts';
 import { journalCommand } from './journal.ts';
 import { listMachinesCommand, listUnitFilesCommand, listUnitsCommand } from './lists.ts';
 import { machinesCommand } from './machines.ts';
-import { completionCommand, versionCommand } from './other.ts';
+import { completionCommand, helpCommand, versionCommand } from './other.ts';
 import { reconcileCommand } from './reconcile.ts';
 import { recoverCommand, registryCommand } from './registry.ts';
 import { sshCommand } from './ssh.ts';
@@ -50,7 +50,7 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly Com
     [machinesCommand, doctorCommand, sshCommand, cordonCommand, uncordonCommand, drainCommand],
   ],
   ['Cluster commands:', [joinCommand, reconcileCommand, recoverCommand, registryCommand, controllerCommand]],
-  ['Other commands:', [completionCommand, versionCommand]],
+  ['Other commands:', [completionCommand, versionCommand, helpCommand]],
 ];
 
 /** Every verb, in the order of help. */
@@ -58,5 +58,5 @@ export const COMMANDS: readonly Command[] = GROUPS.flatMap(([, commands]) => com
 
 /** Whether the command of that name changes nothing. */
 export function isReadOnly(name: string): boolean {
-  return name === 'help' || COMMANDS.some((command) => command.name === name && command.isReadOnly === true);
+  return COMMANDS.some((command) => command.name === name && command.isReadOnly === true);
 }

@@ -38,6 +38,22 @@ export const completionCommand: Command = {
   },
 };
 
+/** `program.ts` runs it, because it shows the other commands. */
+export const helpCommand: Command = {
+  name: 'help',
+  arguments: '[command|topic] [command]',
+  summary: 'Show help for a command or a topic',
+  isReadOnly: true,
+  description:
+    'Shows the options and examples of a command, or a topic of the manual. Without a name, it lists all commands and topics.',
+  options: [],
+  examples: [
+    ['fleetctl help', 'list all commands and topics'],
+    ['fleetctl help machines add', 'show help for a command'],
+    ['fleetctl help units', 'show a topic of the manual'],
+  ],
+};
+
 export const versionCommand: Command = {
   name: 'version',
   arguments: '',

@@ -59,11 +59,7 @@ async function candidatesFor(
     return values.map(({ word }) => ({ word: `${typed.slice(0, equals + 1)}${word}` }));
   }
   if (command === undefined) {
-    const names = commandNames(request);
-    if (request.words.at(-2) !== 'help') return literal ? [] : names;
-    // A topic may have the name of a command.
-    const topics = request.sources.topics();
-    return [...names, ...topics.filter(({ word }) => !names.some((name) => name.word === word))];
+    return literal ? [] : request.commands.map(named);
   }
   if (command.subcommands !== undefined) return command.subcommands.map(named);
   return operands(command, typed, line, request);
@@ -72,10 +68,6 @@ async function candidatesFor(
 function optionCandidates(option: CommandOption): readonly Candidate[] {
   const long = namesOf(option).filter((name) => name.startsWith('--'));
   return long.map((word) => ({ word, about: option.description }));
-}
-
-function commandNames({ commands }: CompletionRequest): readonly Candidate[] {
-  return [...commands.map(named), { word: 'help', about: 'show help for a command or a topic' }];
 }
 
 function named({ name, summary }: Command): Candidate {
@@ -112,11 +104,13 @@ async function operands(
   const places = command.arguments.split(' ').filter((place) => place !== '');
   const place = places[line.operands] ?? (places.at(-1)?.includes('...') ? places.at(-1) : undefined);
   const kinds: readonly string[] = place?.match(/[a-z]+/g) ?? [];
-  const { sources, streams } = request;
+  const { sources, streams, commands } = request;
   const isPath = /[/.]/.test(typed.slice(0, 1)) || typed.includes('/');
   const takesFiles = command.options.some(({ flags }) => flags.startsWith('--replace'));
   const found = await Promise.all([
     kinds.filter((kind) => SHELLS.has(kind)).map((word) => ({ word })),
+    // A topic may have the name of a command.
+    kinds.includes('topic') ? [...sources.topics(), ...commands.map(named)] : [],
     kinds.includes('unit') ? unitsFor(command, await sources.units(line.flags)) : [],
     kinds.includes('machine') ? sources.machines(line.flags) : [],
     kinds.includes('file') || (kinds.includes('unit') && (takesFiles || isPath))
