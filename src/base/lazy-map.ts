@@ -1,3 +1,15 @@
+/** The function, which makes its result once for each object. For objects that never change. */
+export function madeOnce<Key extends object, Value extends object>(
+  make: (key: Key) => Value,
+): (key: Key) => Value {
+  const made = new WeakMap<Key, Value>();
+  return (key) => {
+    const known = made.get(key) ?? make(key);
+    made.set(key, known);
+    return known;
+  };
+}
+
 /** A map over given keys whose values are made when they are asked for, once. A key with no value is not in the map. */
 export class LazyMap<Value> implements ReadonlyMap<string, Value> {
   readonly #allKeys: () => readonly string[];

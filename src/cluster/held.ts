@@ -1,4 +1,5 @@
 import { groupBy } from '../base/group-by.ts';
+import { madeOnce } from '../base/lazy-map.ts';
 import type { ClusterSnapshot, DesiredUnit, KeptText, MachineView } from './snapshot.ts';
 import type { ObservedUnit } from './unit-state.ts';
 
@@ -13,8 +14,8 @@ export function keptOn(
 ): DesiredUnit | undefined {
   const has = observed?.record?.digest;
   if (unit?.held === undefined || has === unit.digest) return unit;
-  const texts = textsOf(unit.name, keptTexts);
-  const kept = texts.find(({ unit: older, isBase }) => (has === undefined ? isBase : older.digest === has));
+  const texts = textsByUnit(keptTexts).get(unit.name);
+  const kept = texts?.find(({ unit: older, isBase }) => (has === undefined ? isBase : older.digest === has));
   if (kept === undefined) return unit;
   const { text, hash, digest, placement, triggers, dependencies } = kept.unit;
   return { ...unit, text, hash, digest, placement, triggers, dependencies };
@@ -22,17 +23,15 @@ export function keptOn(
 
 /** Whether a held unit has no older text that has not failed. */
 export function isFirstText(name: string, { keptTexts = [] }: ClusterSnapshot): boolean {
-  return !textsOf(name, keptTexts).some(({ isBase }) => isBase);
+  return (
+    textsByUnit(keptTexts)
+      .get(name)
+      ?.some(({ isBase }) => isBase) !== true
+  );
 }
 
-/** The older texts of a unit. An index is built once, because all instances of a template are held together. */
-function textsOf(name: string, texts: readonly KeptText[]): readonly KeptText[] {
-  const index = indexes.get(texts) ?? groupBy(texts, ({ unit }) => unit.name);
-  indexes.set(texts, index);
-  return index.get(name) ?? [];
-}
-
-const indexes = new WeakMap<readonly KeptText[], ReadonlyMap<string, readonly KeptText[]>>();
+/** An index, because all instances of a template are held together. */
+const textsByUnit = madeOnce((texts: readonly KeptText[]) => groupBy(texts, ({ unit }) => unit.name));
 
 /** Whether the text that the unit has on the machine is held, and has failed there. */
 export function hasFailedOn(

@@ -1,3 +1,5 @@
+import { groupBy } from '../base/group-by.ts';
+import { madeOnce } from '../base/lazy-map.ts';
 import type { Machine, MachineId } from '../machine/machine.ts';
 import type { Dependency } from '../unit/dependencies.ts';
 import type { Placement } from '../unit/placement.ts';
@@ -222,6 +224,11 @@ export function otherCluster(
   return observation?.cluster === clusterId ? undefined : observation?.cluster;
 }
 
+/** Whether the machine answered, and belongs to this cluster or to none: only such a machine is changed. */
+export function isChangeable(view: MachineView, snapshot: Pick<ClusterSnapshot, 'clusterId'>): boolean {
+  return view.observation !== undefined && otherCluster(view, snapshot) === undefined;
+}
+
 /**
  * Whether a machine has answered for long enough to get the units of another machine: for as long as a machine may be
  * unreachable. Otherwise a flapping machine would attract units again and again.
@@ -238,37 +245,80 @@ export function machineNameOf(
   id: MachineId | undefined,
   { machines }: Pick<ClusterSnapshot, 'machines'>,
 ): string | undefined {
-  return id === undefined ? undefined : machines.find((view) => view.id === id)?.machine.name;
+  return id === undefined ? undefined : machineWithId(id, { machines })?.machine.name;
+}
+
+/** The machine with that id; for undefined, one that never answered. */
+export function machineWithId(
+  id: MachineId | undefined,
+  { machines }: Pick<ClusterSnapshot, 'machines'>,
+): MachineView | undefined {
+  return machineIndex(machines).byId.get(id);
+}
+
+/** The machine of that name. */
+export function machineNamed(
+  name: string,
+  { machines }: Pick<ClusterSnapshot, 'machines'>,
+): MachineView | undefined {
+  return machineIndex(machines).byName.get(name);
+}
+
+/** The first machine of each id and of each name. */
+const machineIndex = madeOnce((machines: readonly MachineView[]) => {
+  const last = machines.toReversed();
+  return {
+    byId: new Map(last.map((view) => [view.id, view])),
+    byName: new Map(last.map((view) => [view.machine.name, view])),
+  };
+});
+
+/** The unit of that name in the registry. */
+export function unitNamed(name: string, { units }: Pick<ClusterSnapshot, 'units'>): DesiredUnit | undefined {
+  return unitIndex(units).get(name);
+}
+
+const unitIndex = madeOnce(
+  (units: readonly DesiredUnit[]) => new Map(units.map((unit) => [unit.name, unit])),
+);
+
+/** The token of the last decision about a unit; for one that the registry does not have, that of the registry. */
+export function tokenOf(name: string, snapshot: Pick<ClusterSnapshot, 'units' | 'revision'>): Token {
+  return unitNamed(name, snapshot)?.token ?? snapshot.revision;
+}
+
+/** A unit on a machine of this cluster. */
+export type ObservedCopy = { readonly view: MachineView; readonly observed: ObservedUnit };
+
+/** Unit → its copies, in the order of the machines. Only units of `names` are searched. */
+export function copiesOfUnits(
+  snapshot: Pick<ClusterSnapshot, 'machines' | 'clusterId'>,
+  names: ReadonlySet<string>,
+): ReadonlyMap<string, readonly ObservedCopy[]> {
+  const copies = snapshot.machines
+    .filter((view) => isChangeable(view, snapshot))
+    .flatMap((view) => {
+      const units = (view.observation?.units ?? []).filter(({ name }) => names.has(name));
+      return units.map((observed) => ({ view, observed }));
+    });
+  return groupBy(copies, ({ observed }) => observed.name);
 }
 
 /** The unit `name` on `machine`; undefined if the machine did not answer or does not know it. */
 export function observedOn({ observation }: MachineView, name: string): ObservedUnit | undefined {
-  return observation && indexOf(observation.units).byName.get(name);
+  return observation && observedIndex(observation.units).byName.get(name);
 }
 
 /** The names of the units on `machine` that fleet did not write. */
 export function foreignOn({ observation }: MachineView): readonly string[] {
-  return observation === undefined ? [] : indexOf(observation.units).foreign;
+  return observation === undefined ? [] : observedIndex(observation.units).foreign;
 }
 
-type ObservedIndex = {
-  /** The first unit of each name. */
-  readonly byName: ReadonlyMap<string, ObservedUnit>;
-  readonly foreign: readonly string[];
-};
-
-/** An index is built once for each observation, because observations are immutable. */
-function indexOf(units: readonly ObservedUnit[]): ObservedIndex {
-  const known = indexes.get(units);
-  if (known !== undefined) return known;
-  const byName = new Map<string, ObservedUnit>();
-  for (const unit of units) if (!byName.has(unit.name)) byName.set(unit.name, unit);
-  const index = { byName, foreign: units.filter(isForeign).map(({ name }) => name) };
-  indexes.set(units, index);
-  return index;
-}
-
-const indexes = new WeakMap<readonly ObservedUnit[], ObservedIndex>();
+/** The first unit of each name, and the names of those that fleet did not write. */
+const observedIndex = madeOnce((units: readonly ObservedUnit[]) => ({
+  byName: new Map(units.toReversed().map((unit) => [unit.name, unit])),
+  foreign: units.filter(isForeign).map(({ name }) => name),
+}));
 
 /**
  * The highest token that fleet accepts from a machine, a document or a recovery: half of the safe integers. The other half

@@ -1,6 +1,5 @@
-import type { ClusterSnapshot, DesiredUnit, Token } from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, copiesOfUnits, type DesiredUnit, type Token } from '../cluster/snapshot.ts';
 import { isRunning, isUp } from '../cluster/unit-state.ts';
-import { copiesOfUnits } from '../plan/copies.ts';
 import { type Registry, withWholeViews } from '../registry/registry.ts';
 
 /** How long a unit is left to a command of another process that has changed it, or whose start has just failed, in ms. */

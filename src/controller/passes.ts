@@ -1,5 +1,5 @@
 import { asFleetError, FleetError } from '../base/errors.ts';
-import type { ClusterSnapshot } from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, tokenOf } from '../cluster/snapshot.ts';
 import type { ControllerEvent, Emit } from '../reconcile/events.ts';
 import type { PassRequest, ReconcileReport } from '../reconcile/pass.ts';
 import type { Ports } from '../reconcile/ports.ts';
@@ -62,14 +62,11 @@ export class Passes {
 
   /** Begins passes over the groups, up to the limit; the end of a pass begins the next one. */
   begin(groups: readonly Group[], snapshot: ClusterSnapshot): void {
-    const tokens = new Map(snapshot.units.map(({ name, token }) => [name, token]));
     this.#left = this.#options.elsewhere.unitsOf(snapshot);
-    const isFree = (unit: string): boolean => {
-      const token = tokens.get(unit) ?? snapshot.revision;
-      return (
-        !this.#left.has(unit) && !this.#isBusy(unit) && !this.#backoff.isWaiting(unit, token, snapshot.now)
-      );
-    };
+    const isFree = (unit: string): boolean =>
+      !this.#left.has(unit) &&
+      !this.#isBusy(unit) &&
+      !this.#backoff.isWaiting(unit, tokenOf(unit, snapshot), snapshot.now);
     for (const { units, machines } of groups) {
       for (const part of this.#separate([...units].filter(isFree))) {
         if ([...this.#running.values()].filter(({ isCommand }) => !isCommand).length >= MOST) return;
@@ -248,9 +245,8 @@ export class Passes {
         this.#backoff.failed(name, undefined, now);
         continue;
       }
-      const token = snapshot.units.find((unit) => unit.name === name)?.token ?? snapshot.revision;
       if (failed.has(name)) {
-        this.#backoff.failed(name, token, now);
+        this.#backoff.failed(name, tokenOf(name, snapshot), now);
         continue;
       }
       this.#backoff.succeeded(name);

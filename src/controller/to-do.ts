@@ -1,4 +1,10 @@
-import { type ClusterSnapshot, everyUnit, readableOf } from '../cluster/snapshot.ts';
+import {
+  type ClusterSnapshot,
+  everyUnit,
+  machineNameOf,
+  machineWithId,
+  readableOf,
+} from '../cluster/snapshot.ts';
 import { provenUnits } from '../plan/held.ts';
 import { plan } from '../plan/plan.ts';
 import { rolloutsOf } from '../plan/rollout.ts';
@@ -22,9 +28,8 @@ export function toDo(snapshot: ClusterSnapshot): ToDo {
   const scope = readableOf(everyUnit(units, machines), snapshot);
   const decisions = schedule(snapshot, scope);
   const groups = new Groups();
-  const machineNames = new Map(snapshot.machines.map(({ id, machine }) => [id, machine.name]));
   for (const decision of decisions) {
-    const machines = machinesOf(decision).flatMap((id) => machineNames.get(id) ?? []);
+    const machines = machinesOf(decision).flatMap((id) => machineNameOf(id, snapshot) ?? []);
     // The units of a lost machine move in one pass.
     if (decision.kind === 'move') groups.add(decision.unit, `from ${decision.from}`, machines);
     if (decision.kind === 'place') groups.add(decision.unit, 'place', machines);
@@ -87,7 +92,7 @@ class Groups {
 }
 
 /** Whether the unit has to be unassigned: its machine is reachable, or no longer in fleet.conf. */
-function isGone(decision: Decision, { machines }: ClusterSnapshot): boolean {
+function isGone(decision: Decision, snapshot: ClusterSnapshot): boolean {
   if (decision.kind !== 'release' || decision.from === undefined) return false;
-  return machines.find(({ id }) => id === decision.from)?.unreachable === undefined;
+  return machineWithId(decision.from, snapshot)?.unreachable === undefined;
 }

@@ -16,7 +16,7 @@ export type Stage = (typeof STAGES)[number];
 
 export type PiecesRequest = {
   readonly entries: readonly Entry[];
-  readonly units: ReadonlyMap<string, DesiredUnit>;
+  readonly unitOf: (name: string) => DesiredUnit | undefined;
   /** The units that are changed together with a unit on its machines. */
   readonly tied: (unit: string) => ReadonlySet<string>;
 };

@@ -1,12 +1,13 @@
 import { isFirstText } from '../cluster/held.ts';
 import {
   type ClusterSnapshot,
+  copiesOfUnits,
   type DesiredUnit,
+  isChangeable,
   type MachineView,
-  otherCluster,
+  type ObservedCopy,
 } from '../cluster/snapshot.ts';
 import { isUp, STEADY_MS, upSince } from '../cluster/unit-state.ts';
-import { copiesOfUnits, type ObservedCopy } from './copies.ts';
 import { groupsIn } from './rollout.ts';
 import { hasStep, type Obstacle, type Step } from './step.ts';
 
@@ -41,9 +42,7 @@ export function provenUnits(snapshot: ClusterSnapshot): readonly string[] {
   const held = snapshot.units.filter((unit) => unit.held?.cause.kind === 'not-up');
   if (held.length === 0) return [];
   const copies = copiesOfUnits(snapshot, new Set(held.map(({ name }) => name)));
-  const views = snapshot.machines.filter(
-    (view) => view.observation !== undefined && otherCluster(view, snapshot) === undefined,
-  );
+  const views = snapshot.machines.filter((view) => isChangeable(view, snapshot));
   const answered = new Set(views.map(({ id }) => id));
   const groupOf = groupsIn(held);
   const groups = held.map((unit) => ({ name: unit.name, group: groupOf(unit) }));

@@ -1,7 +1,7 @@
 import { globMatcher } from '../base/glob.ts';
 import { groupBy } from '../base/group-by.ts';
 import { allTiedTo, upholdTies } from '../cluster/dependencies.ts';
-import type { ClusterSnapshot, DesiredUnit } from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, type DesiredUnit, machineNameOf, unitNamed } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine.ts';
 import { type Entry, STAGES, type Stage } from './groups.ts';
 import { piecesOfSize, rolloutPieces } from './pieces.ts';
@@ -43,9 +43,8 @@ export function orderOf({
   maxParallel,
   rollouts = [],
 }: OrderRequest): readonly Wave[] {
-  const units = new Map(snapshot.units.map((unit) => [unit.name, unit]));
-  const names = new Map(snapshot.machines.map(({ id, machine }) => [id, machine.name]));
-  const nameOf = (id: MachineId): string | undefined => names.get(id);
+  const unitOf = (name: string): DesiredUnit | undefined => unitNamed(name, snapshot);
+  const nameOf = (id: MachineId): string | undefined => machineNameOf(id, snapshot);
   const places = new Map([...placements].map(([unit, ids]) => [unit, new Set(ids.map(nameOf))]));
   const origin = new Map([...leaving].map(([unit, id]) => [unit, nameOf(id)]));
   const starters = startersIn(snapshot);
@@ -53,17 +52,14 @@ export function orderOf({
   // The starters of a unit that must not run twice leave together with it, if they leave its machine too.
   const early = new Set(
     copiesOf(plans)
-      .filter(([machine, { unit }]) => isAlone(units.get(unit)) && !isHere(machine, unit))
+      .filter(([machine, { unit }]) => isAlone(unitOf(unit)) && !isHere(machine, unit))
       .flatMap(([machine, { unit }]) =>
         [...withStarters(unit, starters)]
           .filter((name) => name === unit || (places.has(name) && !isHere(machine, name)))
           .map((name) => `${machine} ${name}`),
       ),
   );
-  const coming = comingIn(
-    plans,
-    (machine, unit) => isHere(machine, unit) && !units.get(unit)?.placement.global,
-  );
+  const coming = comingIn(plans, (machine, unit) => isHere(machine, unit) && !unitOf(unit)?.placement.global);
   const leaves = (machine: string) => (unit: string) =>
     origin.get(unit) === machine || (coming.has(unit) && !isHere(machine, unit));
   const stageOf = (machine: string, { unit, steps }: UnitChange): Stage => {
@@ -71,7 +67,7 @@ export function orderOf({
     // A unit that has moved is needed here until its starters have left.
     const isLeft = places.has(unit) && !isHere(machine, unit) && starters.get(unit)?.some(leaves(machine));
     if (leaves(machine)(unit) || isLeft) return 'after';
-    const isReplacement = replacedBy(units.get(unit), origin).some((old) => origin.get(old) === machine);
+    const isReplacement = replacedBy(unitOf(unit), origin).some((old) => origin.get(old) === machine);
     return isReplacement && mayStart(steps) ? 'last' : 'main';
   };
   const entries = copiesOf(plans).flatMap(([machine, change]): readonly Entry[] => {
@@ -83,9 +79,9 @@ export function orderOf({
   const waitsFor = new Map(
     entries
       .filter(({ stage }) => stage === 'last')
-      .map(({ change: { unit } }) => [unit, replacedBy(units.get(unit), origin)] as const),
+      .map(({ change: { unit } }) => [unit, replacedBy(unitOf(unit), origin)] as const),
   );
-  const request = { entries, units, tied: tiesOf(snapshot, starters, origin) };
+  const request = { entries, unitOf, tied: tiesOf(snapshot, starters, origin) };
   const pieces =
     maxParallel === undefined ? rolloutPieces(request, rollouts) : piecesOfSize(request, maxParallel);
   const waves = pieces.flatMap((piece, index) => wavesOf(piece, starters, index, maxParallel !== undefined));
@@ -163,12 +159,11 @@ function tiesOf(
   leaving: ReadonlyMap<string, string | undefined>,
 ): (unit: string) => ReadonlySet<string> {
   const { stops } = tiesBetween(snapshot);
-  const units = new Map(snapshot.units.map((unit) => [unit.name, unit]));
   return (unit) =>
     new Set([
       ...(starters.get(unit) ?? []),
       ...allTiedTo([unit], stops),
-      ...replacedBy(units.get(unit), leaving),
+      ...replacedBy(unitNamed(unit, snapshot), leaving),
     ]);
 }
 

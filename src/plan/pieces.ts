@@ -5,8 +5,7 @@ import { hasStep, type UnitChange } from './step.ts';
 
 /** The entries of each piece: at most `size` main ones, and the others in the piece of the last main one of their unit. */
 export function piecesOfSize(request: PiecesRequest, size: number): readonly (readonly Entry[])[] {
-  const { units } = request;
-  const rank = ({ change }: Entry): number => units.get(change.unit)?.placement.machineOf.length ?? 0;
+  const rank = ({ change }: Entry): number => request.unitOf(change.unit)?.placement.machineOf.length ?? 0;
   // Units that others name in MachineOf= come first.
   const sorted = anchorGroups(request)
     .map((group) => ({ group: group.toSorted(byUnit), rank: Math.max(...group.map(rank)) }))
@@ -73,7 +72,7 @@ class Slots {
   }
 
   #orderOf({ machine, change }: Entry): number | undefined {
-    const unit = this.#request.units.get(change.unit);
+    const unit = this.#request.unitOf(change.unit);
     const rollout = this.#rollouts.get(change.unit);
     if (unit === undefined || rollout === undefined || !isCounted(change)) return undefined;
     if (!hasStep(change, 'start')) return WATCHED;

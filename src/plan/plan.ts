@@ -3,9 +3,12 @@ import { hasFailedOn, keptOn } from '../cluster/held.ts';
 import {
   type ClusterSnapshot,
   type DesiredUnit,
+  isChangeable,
   type MachineView,
+  machineNamed,
   observedOn,
-  otherCluster,
+  tokenOf,
+  unitNamed,
 } from '../cluster/snapshot.ts';
 import { isOurs, type ObservedUnit } from '../cluster/unit-state.ts';
 import { classify, isRecorded, type UnitOnMachine } from './classify.ts';
@@ -33,24 +36,25 @@ export function plan(
   placements: ReadonlyMap<string, readonly string[]>,
   { actions = new Map(), rollouts }: PlanOptions = {},
 ): readonly MachinePlan[] {
-  const desired = new Map(snapshot.units.map((unit) => [unit.name, unit]));
   const wantedOn = byMachine(placements);
   const ties = tiesBetween(snapshot);
-  const plans = plannable(snapshot).map((machine) => {
-    const observed = new Map(machine.observation?.units.map((unit) => [unit.name, unit]));
+  const machines = snapshot.machines.filter((machine) => isChangeable(machine, snapshot));
+  const plans = machines.map((machine) => {
     const wanted = wantedOn.get(machine.id ?? '') ?? new Set();
     // A unit that is not wanted here and that fleet did not write is not changed.
-    const ours = [...observed.values()].filter((unit) => isOurs(unit) && placements.has(unit.name));
+    const ours = (machine.observation?.units ?? []).filter(
+      (unit) => isOurs(unit) && placements.has(unit.name),
+    );
     const names = [...new Set([...wanted, ...ours.map(({ name }) => name)])].sort(compareText);
     const changes = names.flatMap((name) => {
-      const unit = desired.get(name);
-      const kept = wanted.has(name) ? keptOn(unit, observed.get(name), snapshot) : undefined;
+      const unit = unitNamed(name, snapshot);
+      const observed = observedOn(machine, name);
       const pair: UnitOnMachine = {
-        wanted: kept,
-        token: unit?.token ?? snapshot.revision,
-        observed: observed.get(name),
+        wanted: wanted.has(name) ? keptOn(unit, observed, snapshot) : undefined,
+        token: tokenOf(name, snapshot),
+        observed,
         mayLinger: mayLinger(unit, machine, placements, snapshot),
-        hasFailed: wanted.has(name) && hasFailedOn(unit, observed.get(name), machine),
+        hasFailed: wanted.has(name) && hasFailedOn(unit, observed, machine),
       };
       const action = actions.get(name);
       const planned = withHold(change(name, pair, action, machine, snapshot), unit, pair, machine, snapshot);
@@ -63,12 +67,12 @@ export function plan(
       placements.has(unit.name) ? wanted.has(unit.name) : isAssigned(unit, machine);
     return {
       machine: machine.machine.name,
-      changes: withTies(changes, { machine, snapshot, desired, ties, isWanted }).map((each) =>
-        withAdoption(each, observed.get(each.unit)),
+      changes: withTies(changes, { machine, snapshot, ties, isWanted }).map((each) =>
+        withAdoption(each, observedOn(machine, each.unit)),
       ),
     };
   });
-  const all = withForbidden(withoutReports(plans, snapshot, placements), desired).filter(
+  const all = withForbidden(withoutReports(plans, snapshot, placements), snapshot).filter(
     ({ changes }) => changes.length > 0,
   );
   return rollouts === undefined ? all : withGates(all, { snapshot, placements, ...rollouts });
@@ -91,13 +95,6 @@ function withHold(
   return pair.hasFailed && !isRecorded(pair)
     ? { unit: name, token, steps: recordSteps(pair), obstacle: undefined }
     : { unit: name, token, steps: [], obstacle };
-}
-
-/** The machines that answered and do not belong to another cluster, which is never changed. */
-function plannable(snapshot: ClusterSnapshot): readonly MachineView[] {
-  return snapshot.machines.filter(
-    (machine) => machine.observation !== undefined && otherCluster(machine, snapshot) === undefined,
-  );
 }
 
 /** Machine id → the units that shall be there. */
@@ -156,12 +153,11 @@ function withAdoption(change: UnitChange, observed: ObservedUnit | undefined): U
 /** The report about a reverted change is removed when the unit is neither wanted nor there any more. */
 function withoutReports(
   plans: readonly MachinePlan[],
-  { machines, units, revision }: ClusterSnapshot,
+  snapshot: ClusterSnapshot,
   placements: ReadonlyMap<string, readonly string[]>,
 ): readonly MachinePlan[] {
-  const views = new Map(machines.map((view) => [view.machine.name, view]));
   return plans.map(({ machine, changes }) => {
-    const view = views.get(machine);
+    const view = machineNamed(machine, snapshot);
     const isThere = (unit: string): boolean => {
       const observed = view && observedOn(view, unit);
       return observed !== undefined && (isOurs(observed) || observed.state.load !== 'not-found');
@@ -171,21 +167,18 @@ function withoutReports(
         state === 'reverted' && placements.get(unit)?.includes(view?.id ?? '') === false && !isThere(unit),
     );
     const forgotten = left.map(({ unit }): UnitChange => {
-      const token = units.find(({ name }) => name === unit)?.token ?? revision;
-      return { unit, token, steps: [{ kind: 'forbid' }], obstacle: undefined };
+      return { unit, token: tokenOf(unit, snapshot), steps: [{ kind: 'forbid' }], obstacle: undefined };
     });
     return forgotten.length === 0 ? { machine, changes } : { machine, changes: [...changes, ...forgotten] };
   });
 }
 
 /** Before a fenced unit is started on one machine, all other machines are forbidden to start it. */
-function withForbidden(
-  plans: readonly MachinePlan[],
-  desired: ReadonlyMap<string, DesiredUnit>,
-): readonly MachinePlan[] {
+function withForbidden(plans: readonly MachinePlan[], snapshot: ClusterSnapshot): readonly MachinePlan[] {
+  const isFenced = (unit: string): boolean => unitNamed(unit, snapshot)?.placement.fence !== undefined;
   const starting = plans.flatMap(({ machine, changes }) =>
     changes
-      .filter(({ unit, steps }) => desired.get(unit)?.placement.fence !== undefined && mayStart(steps))
+      .filter(({ unit, steps }) => isFenced(unit) && mayStart(steps))
       .map(({ unit, token }) => ({ unit, token, machine })),
   );
   if (starting.length === 0) return plans;

@@ -1,11 +1,18 @@
 import { groupBy } from '../base/group-by.ts';
 import type { Copy, DownCopy } from '../cluster/failure.ts';
-import { type ClusterSnapshot, type DesiredUnit, type MachineView, observedOn } from '../cluster/snapshot.ts';
+import {
+  type ClusterSnapshot,
+  copiesOfUnits,
+  type DesiredUnit,
+  type MachineView,
+  observedOn,
+  tokenOf,
+  unitNamed,
+} from '../cluster/snapshot.ts';
 import { isUnknown, isUp } from '../cluster/unit-state.ts';
 import { type CopyLimit, copiesWithin, type FailurePolicy } from '../unit/copy-limit.ts';
 import { differOnlyInFolderOptions } from '../unit/folder-options.ts';
 import { isTemplateName, parseUnitName, templateOf } from '../unit/unit-name.ts';
-import { copiesOfUnits } from './copies.ts';
 import { hasStep, type MachinePlan, type UnitChange } from './step.ts';
 
 /** The values that a command gives for one pass, in place of those of the units. */
@@ -214,10 +221,9 @@ function isStart(change: UnitChange): boolean {
 export function withGates(plans: readonly MachinePlan[], context: RolloutContext): readonly MachinePlan[] {
   const rollouts = rolloutsOf(plans, context);
   if (rollouts.length === 0) return plans;
-  const units = new Map(context.snapshot.units.map((unit) => [unit.name, unit]));
   const rolloutOf = new Map(rollouts.flatMap((each) => [...each.units].map((unit) => [unit, each] as const)));
   const isGated = ({ limit, down, up }: Rollout, change: UnitChange, machine: string): boolean => {
-    const unit = units.get(change.unit);
+    const unit = unitNamed(change.unit, context.snapshot);
     if (unit === undefined || !hasStep(change, 'stop') || !isStart(change)) return false;
     return down.length >= limit && up.has(copyKey(unit, machine));
   };
@@ -245,13 +251,13 @@ export function withGates(plans: readonly MachinePlan[], context: RolloutContext
   const watched = rollouts
     .flatMap(({ updated }) => updated)
     .filter(({ unit }) => context.placements.has(unit));
-  return withWatches(gated, watched, units);
+  return withWatches(gated, watched, context.snapshot);
 }
 
 function withWatches(
   plans: readonly MachinePlan[],
   watched: readonly Copy[],
-  units: ReadonlyMap<string, DesiredUnit>,
+  snapshot: ClusterSnapshot,
 ): readonly MachinePlan[] {
   if (watched.length === 0) return plans;
   const byMachine = new Map(
@@ -259,7 +265,7 @@ function withWatches(
   );
   for (const { unit, machine } of watched) {
     const changes = byMachine.get(machine) ?? new Map<string, UnitChange>();
-    const token = units.get(unit)?.token ?? 0;
+    const token = tokenOf(unit, snapshot);
     const present = changes.get(unit) ?? { unit, token, steps: [], obstacle: undefined };
     if (present.obstacle !== undefined || hasStep(present, 'watch', 'restart')) continue;
     byMachine.delete(machine);

@@ -1,7 +1,14 @@
 import { groupBy } from '../base/group-by.ts';
 import { compareText } from '../base/text.ts';
 import { allTiedTo, conflictTies, needTies, stopTies, type Tie, type Ties } from '../cluster/dependencies.ts';
-import { type ClusterSnapshot, type DesiredUnit, type MachineView, observedOn } from '../cluster/snapshot.ts';
+import {
+  type ClusterSnapshot,
+  type DesiredUnit,
+  type MachineView,
+  observedOn,
+  tokenOf,
+  unitNamed,
+} from '../cluster/snapshot.ts';
 import { isDownByOthers, isRunning, isUp, type ObservedUnit } from '../cluster/unit-state.ts';
 import { hasStep, type MachinePlan, type Step, type UnitChange, type Wave } from './step.ts';
 import { fenceObstacle, startStep } from './steps.ts';
@@ -12,7 +19,6 @@ export type UnitTies = { readonly stops: Ties; readonly needs: Ties; readonly co
 type MachineContext = {
   readonly machine: MachineView;
   readonly snapshot: ClusterSnapshot;
-  readonly desired: ReadonlyMap<string, DesiredUnit>;
   readonly ties: UnitTies;
   /** Whether a unit belongs on this machine. */
   readonly isWanted: (unit: DesiredUnit) => boolean;
@@ -44,7 +50,7 @@ type Changes = Map<string, UnitChange>;
 /** systemd does not start a socket while its service runs, so a socket is restarted together with its service. */
 function releaseSockets(changes: Changes, context: MachineContext): void {
   for (const change of [...changes.values()]) {
-    const service = context.desired.get(change.unit)?.triggers;
+    const service = unitNamed(change.unit, context.snapshot)?.triggers;
     const observed = service === undefined ? undefined : observedHere(service, context);
     if (!change.unit.endsWith('.socket') || !isRestart(change) || observed === undefined) continue;
     if (isRunning(observed.state)) addSteps(changes, observed, ['stop', 'start'], context);
@@ -65,7 +71,7 @@ function revive(changes: Changes, context: MachineContext): void {
   const restarted = allTiedTo(namesOf(stopped.filter(isRestart)), context.ties.stops);
   for (const name of [...new Set([...down, ...back])].sort(compareText)) {
     const observed = observedHere(name, context);
-    const unit = context.desired.get(name);
+    const unit = unitNamed(name, context.snapshot);
     if (observed === undefined || unit === undefined || !context.isWanted(unit)) continue;
     const isRevived =
       unit.target === 'launched'
@@ -81,11 +87,11 @@ function addSteps(
   changes: Changes,
   observed: ObservedUnit,
   kinds: readonly ('stop' | 'start')[],
-  { desired, machine, snapshot }: MachineContext,
+  { machine, snapshot }: MachineContext,
 ): void {
   const { name } = observed;
-  const wanted = desired.get(name);
-  const token = wanted?.token ?? snapshot.revision;
+  const wanted = unitNamed(name, snapshot);
+  const token = tokenOf(name, snapshot);
   const present = changes.get(name);
   if (present?.obstacle !== undefined || (observed.record?.token ?? 0) > token) return;
   const { steps: given } = present ?? { steps: [] };

@@ -5,6 +5,7 @@ import {
   type ClusterSnapshot,
   machineNameOf,
   type Token,
+  tokenOf,
   type Unreachable,
   type UnreadableUnit,
 } from '../cluster/snapshot.ts';
@@ -96,7 +97,6 @@ export function planned({ machine, changes }: MachinePlan): PlannedChanges {
 export function decided(decision: Decision, snapshot: ClusterSnapshot): DecidedEvent | undefined {
   if (decision.kind !== 'place' && decision.kind !== 'move' && decision.kind !== 'release') return undefined;
   const { unit } = decision;
-  const token = snapshot.units.find(({ name }) => name === unit)?.token ?? snapshot.revision;
   const place = (id: MachineId | undefined): Place | undefined =>
     id === undefined ? undefined : { id, machine: machineNameOf(id, snapshot) };
   return {
@@ -106,7 +106,7 @@ export function decided(decision: Decision, snapshot: ClusterSnapshot): DecidedE
     from: place(decision.kind === 'place' ? undefined : decision.from),
     to: place(decision.kind === 'release' ? undefined : decision.machine),
     because: decision.kind === 'move' ? decision.because : undefined,
-    token,
+    token: tokenOf(unit, snapshot),
   };
 }
 

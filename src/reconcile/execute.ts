@@ -3,11 +3,14 @@ import type { Failure, UnitOutcome } from '../cluster/failure.ts';
 import type { Reason } from '../cluster/reason.ts';
 import {
   type ClusterSnapshot,
-  type DesiredUnit,
+  isChangeable,
   type MachineView,
+  machineNamed,
+  machineWithId,
   observedOn,
   otherCluster,
   type Token,
+  unitNamed,
 } from '../cluster/snapshot.ts';
 import { isForeign } from '../cluster/unit-state.ts';
 import { unreachableFailure } from '../cluster/unreachable.ts';
@@ -89,10 +92,11 @@ function select(plans: readonly MachinePlan[], isMeant: (unit: string) => boolea
 /** Executes plans on all machines in parallel, and waits for all of them. A check that passed has no outcome. */
 export async function execute(
   plans: readonly MachinePlan[],
-  { clusterId, machines, units }: ClusterSnapshot,
+  snapshot: ClusterSnapshot,
   sessions: ReadonlyMap<string, MachineSession>,
   emit: Emit,
 ): Promise<readonly UnitOutcome[]> {
+  const { clusterId } = snapshot;
   const done = await Promise.all(
     plans.map(async (plan) => {
       const session = sessions.get(plan.machine);
@@ -100,14 +104,14 @@ export async function execute(
       emit({ kind: 'changes-sent', ...planned(plan) });
       const isCheck = (name: string): boolean =>
         plan.changes.some((change) => change.unit === name && hasStep(change, 'check'));
-      const view = machines.find(({ machine }) => machine.name === plan.machine);
+      const view = machineNamed(plan.machine, snapshot);
       const over = (unit: string): Token => (view && observedOn(view, unit)?.record?.token) ?? 0;
       const changes = plan.changes.map((change) => ({
         ...change,
-        steps: change.steps.map((step) => withHealth(step, change.unit, units)),
+        steps: change.steps.map((step) => withHealth(step, change.unit, snapshot)),
         over: over(change.unit),
       }));
-      const all = await checkHealth(await session.change(changes, clusterId), plan, session, units);
+      const all = await checkHealth(await session.change(changes, clusterId), plan, session, snapshot);
       const outcomes = all.filter(({ unit, failure }) => failure !== undefined || !isCheck(unit));
       for (const outcome of outcomes) emit({ kind: 'outcome', ...outcome });
       return outcomes;
@@ -117,10 +121,10 @@ export async function execute(
 }
 
 /** A change is confirmed after its unit is known to be healthy. */
-function withHealth(step: Step, name: string, units: readonly DesiredUnit[]): Step {
+function withHealth(step: Step, name: string, snapshot: ClusterSnapshot): Step {
   if (step.kind !== 'arm') return step;
-  const unit = units.find((each) => each.name === name && each.digest === step.digest);
-  return unit === undefined ? step : { ...step, health: healthOf(unit) };
+  const unit = unitNamed(name, snapshot);
+  return unit?.digest !== step.digest ? step : { ...step, health: healthOf(unit) };
 }
 
 /** The outcomes, with the failures of units that were started and are not healthy. One unit follows the other. */
@@ -128,12 +132,12 @@ async function checkHealth(
   outcomes: readonly UnitOutcome[],
   { changes }: MachinePlan,
   session: MachineSession,
-  units: readonly DesiredUnit[],
+  snapshot: ClusterSnapshot,
 ): Promise<readonly UnitOutcome[]> {
   const checked: UnitOutcome[] = [];
   for (const outcome of outcomes) {
     const change = changes.find(({ unit }) => unit === outcome.unit);
-    const request = change === undefined ? undefined : healthRequest(outcome, change, units);
+    const request = change === undefined ? undefined : healthRequest(outcome, change, snapshot);
     const failure = request === undefined ? undefined : await askHealth(request, session);
     checked.push(failure === undefined ? outcome : { ...outcome, failure });
   }
@@ -144,9 +148,9 @@ async function checkHealth(
 function healthRequest(
   { unit: name, failure, triggered, state }: UnitOutcome,
   change: UnitChange,
-  units: readonly DesiredUnit[],
+  snapshot: ClusterSnapshot,
 ): HealthRequest | undefined {
-  const unit = units.find((each) => each.name === name);
+  const unit = unitNamed(name, snapshot);
   const isStarted = hasStep(change, 'start', 'restart', 'watch');
   // A dry run has no states.
   if (unit === undefined || failure !== undefined || triggered !== undefined || state === undefined)
@@ -202,13 +206,15 @@ function obstacleOn(machine: MachineView, unit: string, snapshot: ClusterSnapsho
 }
 
 /** Whether the decision requires a change on that machine. */
-function isNeeded(decision: Decision, { machine, id }: MachineView, snapshot: ClusterSnapshot): boolean {
+function isNeeded(decision: Decision, view: MachineView, snapshot: ClusterSnapshot): boolean {
+  const { machine, id } = view;
+  const isPlanned = isChangeable(machineWithId(id, snapshot) ?? view, snapshot);
   switch (decision.kind) {
     case 'place':
     case 'keep':
     case 'move':
       // A machine that answered has its outcome from the plan.
-      return decision.machine === id && !isPlanned(decision.machine, snapshot);
+      return decision.machine === id && !isPlanned;
     case 'global':
       return decision.rejected.some(
         (rejection) => rejection.machine === machine.name && IN_THE_WAY.has(rejection.reason.code),
@@ -216,7 +222,7 @@ function isNeeded(decision: Decision, { machine, id }: MachineView, snapshot: Cl
     case 'release':
       // A global unit may be on any unreachable machine; a standard one only on the machine of its assignment.
       if (!isGlobal(decision.unit, snapshot) && (id === undefined || decision.from !== id)) return false;
-      return !isPlanned(id, snapshot);
+      return !isPlanned;
     case 'unschedulable':
       return false;
   }
@@ -225,14 +231,8 @@ function isNeeded(decision: Decision, { machine, id }: MachineView, snapshot: Cl
 /** Reasons that prevent a change of a global unit on a machine that should have it. */
 const IN_THE_WAY: ReadonlySet<Reason['code']> = new Set(['machine-silent', 'other-cluster', 'foreign-unit']);
 
-/** Whether plans are made for the machine: it answered, and belongs to this cluster or to none. */
-function isPlanned(id: string | undefined, snapshot: ClusterSnapshot): boolean {
-  const machine = snapshot.machines.find((candidate) => candidate.id === id);
-  return machine?.observation !== undefined && otherCluster(machine, snapshot) === undefined;
-}
-
 /** A template counts as not global, because it has no copies. */
 function isGlobal(name: string, snapshot: ClusterSnapshot): boolean {
-  const unit = snapshot.units.find((candidate) => candidate.name === name);
+  const unit = unitNamed(name, snapshot);
   return unit?.placement.global === true && !isTemplate(parseUnitName(name));
 }

@@ -5,7 +5,9 @@ import {
   type DesiredUnit,
   type Held,
   type HeldCause,
+  machineNamed,
   observedOn,
+  unitNamed,
 } from '../cluster/snapshot.ts';
 import { isDownByOthers, isUp } from '../cluster/unit-state.ts';
 import { groupsIn, type Rollout, type RolloutLimits } from '../plan/rollout.ts';
@@ -69,7 +71,7 @@ export function isVerified({ failure, triggered }: UnitOutcome): boolean {
 function endOf(outcome: UnitOutcome, { limit }: Rollout, snapshot: ClusterSnapshot): Failure {
   const { unit, machine } = outcome;
   const held = heldBy(outcome, snapshot);
-  const hash = snapshot.units.find(({ name }) => name === unit)?.hash ?? '';
+  const hash = unitNamed(unit, snapshot)?.hash ?? '';
   return held === undefined
     ? { code: 'gated', limit, down: [{ unit, machine, isSilent: outcome.failure?.code === 'unreachable' }] }
     : { code: 'held', hash, held };
@@ -88,11 +90,11 @@ function startsIn(
     );
 }
 
-function heldBy(outcome: UnitOutcome, { machines, now }: ClusterSnapshot): Held | undefined {
+function heldBy(outcome: UnitOutcome, snapshot: ClusterSnapshot): Held | undefined {
   const cause = causeOf(outcome);
-  const id = machines.find(({ machine }) => machine.name === outcome.machine)?.id;
+  const id = machineNamed(outcome.machine, snapshot)?.id;
   if (cause === undefined || id === undefined) return undefined;
-  return { at: now, machines: [{ id, name: outcome.machine }], cause };
+  return { at: snapshot.now, machines: [{ id, name: outcome.machine }], cause };
 }
 
 /** A unit whose text failed in a pass, and how. */
@@ -137,9 +139,8 @@ type Failing = { readonly unit: DesiredUnit; readonly held: Held; readonly isRev
 function failuresOf(pass: Pass, view: RegistryView): readonly Failing[] {
   const { snapshot, outcomes } = pass;
   const texts = startedTexts(pass);
-  const units = new Map(snapshot.units.map((unit) => [unit.name, unit]));
   return outcomes.flatMap((outcome) => {
-    const [wanted, unit] = [units.get(outcome.unit), view.units.get(outcome.unit)];
+    const [wanted, unit] = [unitNamed(outcome.unit, snapshot), view.units.get(outcome.unit)];
     const held = heldBy(outcome, snapshot);
     if (held === undefined || texts.get(`${outcome.machine} ${outcome.unit}`) !== wanted?.digest) return [];
     if (unit === undefined || unit.digest !== wanted?.digest || unit.target !== wanted.target) return [];
@@ -234,7 +235,7 @@ export function reportedOutcomes(pass: Pass): readonly UnitOutcome[] {
     const digest = texts.get(`${outcome.machine} ${outcome.unit}`);
     if (outcome.failure !== undefined || unit?.held === undefined) return outcome;
     // Without a start, as in a preview, it is as it was observed.
-    const view = snapshot.machines.find(({ machine }) => machine.name === outcome.machine);
+    const view = machineNamed(outcome.machine, snapshot);
     const before = digest === undefined && view ? observedOn(view, unit.name)?.state : undefined;
     const state = outcome.state ?? before;
     const keeps = digest !== undefined && digest !== unit.digest;
@@ -251,9 +252,8 @@ export function stillWanted(
   snapshot: ClusterSnapshot,
   view: RegistryView,
 ): readonly MachinePlan[] {
-  const decided = new Map(snapshot.units.map((unit) => [unit.name, unit]));
   const isSame = (name: string): boolean => {
-    const [before, now] = [decided.get(name), view.units.get(name)];
+    const [before, now] = [unitNamed(name, snapshot), view.units.get(name)];
     return before?.digest === now?.digest && before?.target === now?.target && now?.held === undefined;
   };
   return plans

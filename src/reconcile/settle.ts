@@ -1,5 +1,5 @@
 import type { UnitOutcome } from '../cluster/failure.ts';
-import { type ClusterSnapshot, type DesiredUnit, machineNameOf } from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, type DesiredUnit, machineNameOf, unitNamed } from '../cluster/snapshot.ts';
 import { provenUnits } from '../plan/held.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { Edit } from '../registry/edit.ts';
@@ -82,11 +82,10 @@ function hasOlderText(unit: DesiredUnit, view: RegistryView): boolean {
 
 /** The units of the pass whose hold ends, because their text is up everywhere. */
 function provenIn({ snapshot, decisions }: Pass, view: RegistryView): readonly string[] {
-  const decided = new Map(snapshot.units.map(({ name, token }) => [name, token]));
   const scope = new Set(decisions.map(({ unit }) => unit));
   return provenUnits(snapshot).filter((name) => {
     const unit = view.units.get(name);
-    return scope.has(name) && unit?.held !== undefined && unit.token === decided.get(name);
+    return scope.has(name) && unit?.held !== undefined && unit.token === unitNamed(name, snapshot)?.token;
   });
 }
 
@@ -95,10 +94,9 @@ function provenIn({ snapshot, decisions }: Pass, view: RegistryView): readonly s
  * decision may have been started again.
  */
 function release(gone: readonly Decision[], snapshot: ClusterSnapshot, view: RegistryView): readonly Edit[] {
-  const decided = new Map(snapshot.units.map(({ name, token }) => [name, token]));
   return gone.flatMap(({ unit: name }): readonly Edit[] => {
     const unit = view.units.get(name);
-    if (unit?.machine === undefined || unit.token !== decided.get(name)) return [];
+    if (unit?.machine === undefined || unit.token !== unitNamed(name, snapshot)?.token) return [];
     return [{ kind: 'put-unit', unit: { ...unit, machine: undefined } }];
   });
 }
@@ -129,10 +127,9 @@ function failedMoves(
 
 /** Assigns units to their old machines again, unless another process has decided about them since. */
 function revertMoves(moves: readonly Move[], snapshot: ClusterSnapshot, view: RegistryView): readonly Edit[] {
-  const decided = new Map(snapshot.units.map(({ name, token }) => [name, token]));
   return moves.flatMap(({ unit: name, from, machine }): readonly Edit[] => {
     const unit = view.units.get(name);
-    if (unit?.machine !== machine || unit.token !== decided.get(name)) return [];
+    if (unit?.machine !== machine || unit.token !== unitNamed(name, snapshot)?.token) return [];
     const place = (id: string) => ({ id, name: machineNameOf(id, snapshot) });
     const event = { kind: 'return', unit: name, from: place(machine), to: place(from) } as const;
     return [

@@ -1,5 +1,11 @@
 import type { UnitOutcome } from '../cluster/failure.ts';
-import { type ClusterSnapshot, observedOn, otherCluster } from '../cluster/snapshot.ts';
+import {
+  type ClusterSnapshot,
+  isChangeable,
+  machineNamed,
+  observedOn,
+  unitNamed,
+} from '../cluster/snapshot.ts';
 import {
   isDownByOthers,
   isUnknown,
@@ -56,7 +62,7 @@ export function verdicts(pass: Pass, view: RegistryView): readonly Edit[] {
 
 /** The texts with which units were up at the beginning of the pass. */
 function upBefore(snapshot: ClusterSnapshot, scope: ReadonlySet<string>): readonly Judgement[] {
-  const machines = snapshot.machines.filter((machine) => otherCluster(machine, snapshot) === undefined);
+  const machines = snapshot.machines.filter((machine) => isChangeable(machine, snapshot));
   const units = machines.flatMap(({ observation }) => observation?.units ?? []);
   return units.flatMap(({ name: unit, record, digest, state }): readonly Judgement[] => {
     const isIts = record?.target === 'launched' && record.digest === digest;
@@ -75,12 +81,11 @@ function isNews({ unit, digest, since = 0 }: Judgement, now: number, view: Regis
 function started(pass: Pass, up: readonly Judgement[], view: RegistryView): readonly Judgement[] {
   const { snapshot, outcomes } = pass;
   const texts = startedTexts(pass);
-  const units = new Map(snapshot.units.map((unit) => [unit.name, unit]));
   const isUpElsewhere = (unit: string, digest: string): boolean =>
     up.some((each) => each.unit === unit && each.digest === digest);
   const judged = outcomes.flatMap((outcome): readonly Judgement[] => {
     const { unit, machine } = outcome;
-    const wanted = units.get(unit);
+    const wanted = unitNamed(unit, snapshot);
     const now = view.units.get(unit);
     const digest = texts.get(`${machine} ${unit}`);
     if (wanted === undefined || digest === undefined) return [];
@@ -114,12 +119,11 @@ export function verdictOf({ failure, state, triggered }: UnitOutcome): Judgement
  * that is there. It is not the one of the registry while that is held.
  */
 export function startedTexts({ plans, snapshot }: Pass): ReadonlyMap<string, string> {
-  const views = new Map(snapshot.machines.map((view) => [view.machine.name, view]));
   return new Map(
     plans.flatMap(({ machine, changes }) =>
       changes.filter(isStart).flatMap(({ unit, steps }) => {
         const written = steps.find((step) => step.kind === 'record')?.record;
-        const view = views.get(machine);
+        const view = machineNamed(machine, snapshot);
         const record = written ?? (view && observedOn(view, unit)?.record);
         return record === undefined ? [] : [[`${machine} ${unit}`, record.digest] as const];
       }),

@@ -1,6 +1,6 @@
 import { isFleetError } from '../base/errors.ts';
 import type { LoggedEvent } from '../cluster/logged-event.ts';
-import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, type MachineView, machineNamed } from '../cluster/snapshot.ts';
 import { mayBeDown } from '../cluster/unreachable.ts';
 import type { Candidate } from '../quorum/choose.ts';
 import type { VoterChange } from '../quorum/electorate.ts';
@@ -92,12 +92,11 @@ export function candidatesOf(
   marks: ReadonlyMap<string, boolean>,
   leaving?: string,
 ): readonly Candidate[] {
-  const views = new Map(snapshot.machines.map((view) => [view.machine.name, view]));
-  const names = new Set([...views.keys(), ...known.machines.keys()]);
+  const names = new Set([...snapshot.machines.map((view) => view.machine.name), ...known.machines.keys()]);
   if (leaving !== undefined) names.delete(leaving);
   const isOnline = !isCutOff(snapshot);
   return [...names].map((machine) => {
-    const view = views.get(machine);
+    const view = machineNamed(machine, snapshot);
     const isLost = isOnline && view !== undefined && isLongGone(view, snapshot);
     const condition = snapshot.drained === machine ? 'drained' : conditionOf(machine, known);
     return {

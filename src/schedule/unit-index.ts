@@ -1,4 +1,5 @@
 import { globMatcher } from '../base/glob.ts';
+import { madeOnce } from '../base/lazy-map.ts';
 import { compareText } from '../base/text.ts';
 import { conflictTies, type Ties } from '../cluster/dependencies.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
@@ -125,16 +126,8 @@ export class UnitIndex {
   }
 }
 
-const indexes = new WeakMap<readonly DesiredUnit[], UnitIndex>();
-
-/** The index of these units; it is built once, because units are immutable, and passes over one revision share them. */
-export function indexOfUnits(units: readonly DesiredUnit[]): UnitIndex {
-  const known = indexes.get(units);
-  if (known !== undefined) return known;
-  const index = new UnitIndex(units);
-  indexes.set(units, index);
-  return index;
-}
+/** The index of these units; passes over one revision share it. */
+export const indexOfUnits = madeOnce((units: readonly DesiredUnit[]) => new UnitIndex(units));
 
 /** A unit with the units that it names in MachineOf= and Replaces= or triggers; none without such units. */
 function relatedBy({ name, placement, triggers }: DesiredUnit): readonly string[] {
