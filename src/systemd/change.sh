@@ -42,10 +42,12 @@ narrow() {
     case "$file" in "$L" | "$R") ;; *) [ ! -L "$file" ] || { echo "$file is a symbolic link"; return 1; } ;; esac
     set -- "$@" "$file"
   done
-  each close_to_others "$@"
+  each close_to_others "$@" || return
+  for folder; do [ ! -d "$folder" ] || close_to_others "$folder" || [ ! -d "$folder" ] || return; done
+  # It may contain the registry of another user.
+  [ ! -d "$L/registry" ] || chmod 711 "$L"
 }
-# The folder may contain the registry of another user.
-close_to_others() { chmod go= "$@" && { [ ! -d "$L/registry" ] || chmod 711 "$L"; }; }
+close_to_others() { chmod go= "$@"; }
 
 # lock: 11 if it takes too long, with the process that holds the lock
 lock() {
@@ -103,7 +105,7 @@ cluster() {
 # adopt UNIT TOKEN DIGEST TEMPLATE RECORD: replaces a damaged record; a missing one only if the unit file has that digest. An
 # instance that runs from its template gets a copy of it. 10 as in "seen"
 adopt() {
-  seen "$1" "$2" || return
+  seen "$1" "$2" && has_place "$1" || return
   case "$(cat "$L/units/$1" 2>/dev/null)" in
     "unit=$1
 "*target=launched* | "unit=$1
@@ -147,17 +149,21 @@ time_left() {
   [ "$now" -gt -1000 ] || systemctl start --no-block -- "fleet-confirm@$1.service"
   printf '%s\n' "$now"
 }
-# guard UNIT TOKEN OVER TEMPLATE ALIAS...: 10 as in "seen"; 15 and 16 as in "settled"; 11 if the unit is foreign; 12 if an alias belongs to another unit;
-# 13 if something is in place of its files; 14 if the token of the record is neither TOKEN nor OVER, the one that the decision
-# was based on
-guard() {
-  seen "$1" "$2" && settled "$1" || return
-  [ -z "$3" ] || [ ! -f "$L/units/$1" ] || [ "$seen" = "$2" ] || [ "$seen" = "$3" ] || { echo "$seen"; return 14; }
-  unit=$1 template=$4
+# has_place UNIT: 13 if something is in place of its files
+has_place() {
   for file in "$D/$1" "$D/fleet.target.wants/$1" "$L/units/$1" "$L/removed/$1" "$D/$1.d/zz-fleet-fenced.conf"; do
     [ ! -d "$file" ] || [ -L "$file" ] || { echo "$file is a directory"; return 13; }
   done
   ! is_there "$D/$1.d" || [ -d "$D/$1.d" ] || { echo "$D/$1.d is no directory"; return 13; }
+}
+# guard UNIT TOKEN OVER TEMPLATE ALIAS...: 10 as in "seen"; 15 and 16 as in "settled"; 11 if the unit is foreign; 12 if an alias belongs to another unit;
+# 13 as in "has_place"; 14 if the token of the record is neither TOKEN nor OVER, the one that the decision
+# was based on
+guard() {
+  seen "$1" "$2" && settled "$1" || return
+  [ -z "$3" ] || [ ! -f "$L/units/$1" ] || [ "$seen" = "$2" ] || [ "$seen" = "$3" ] || { echo "$seen"; return 14; }
+  has_place "$1" || return
+  unit=$1 template=$4
   shift 4
   for folder in $folders; do
     for alias; do

@@ -105,13 +105,13 @@ vitals() {
     [ "$key" = MemAvailable: ] && say "memory $total $available"
   say "systemd $version"
 }
-# each COMMAND FILE...: runs it on the files that exist, with its output in $out. It fails if a file cannot be read, unless
-# another fleet process has removed the file in the meantime
+# each COMMAND FILE...: runs it on the regular files, with its output in $out, because a folder or a pipe among them must not make the
+# machine unusable. It fails if a file cannot be read, unless another fleet process has removed the file in the meantime
 each() {
   command=$1 out=
   shift
   while :; do
-    for file; do shift; [ ! -e "$file" ] || set -- "$@" "$file"; done
+    for file; do shift; [ ! -f "$file" ] || set -- "$@" "$file"; done
     [ $# -gt 0 ] || return 0
     out=$("$command" -- "$@") && return
     for file; do [ -e "$file" ] || continue 2; done
@@ -123,7 +123,8 @@ records() {
   [ $# -gt 0 ] || { [ ! -e "$L/units" ] || ls -A -- "$L/units" >/dev/null; return; }
   cd "$L/units" && each cat "$@"
 }
-# recorded UNIT...: the units whose records still exist, which tells damaged records from removed ones, in a section
+# recorded UNIT...: the units whose records still exist, which tells damaged records from removed ones, in a section. A folder in the
+# place of a record is a damaged one
 recorded() {
   for unit; do shift; [ ! -e "$L/units/$unit" ] || set -- "$@" "$unit"; done
   out="$*"
@@ -182,11 +183,10 @@ list_stem() {
 digests() {
   cd "$D" || return
   set -- "$@" *.d/zz-fleet-fenced.conf
-  # The name may be that of a folder or a named pipe.
   for file; do
     shift
     case "$file" in */*) ;; *@*) [ -f "$file" ] || file=${file%%@*}@.${file##*.} ;; esac
-    [ ! -f "$file" ] || set -- "$@" "$file"
+    set -- "$@" "$file"
   done
   each sha256sum "$@"
 }

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/base/hash.ts';
 import type { UnitChange } from '../../src/plan/step.ts';
+import { observeQuery } from '../../src/systemd/observation.ts';
 import { CLUSTER, createLocalMachine, type LocalMachine } from '../support/local-machine.ts';
 import { SHELLS } from '../support/local-shell.ts';
 import { adopting, changes, unitText } from './changes.ts';
@@ -158,6 +159,31 @@ describe.each(SHELLS)('a lost record, with %s', (shell) => {
     expect(machine.events()).toHaveLength(2);
     await machine.change([changes.remove(WEB, 7)]);
     expect(machine.files('var')).toEqual(['cluster', `removed/${WEB}`, 'units/z.service']);
+  });
+
+  it('in the place of which is a folder: the unit has a damaged record, and other units are not affected', async () => {
+    const machine = await createLocalMachine({ shell });
+    await machine.change([changes.launch(WEB, FIRST, 5), changes.launch('z.service', FIRST, 5)]);
+    rmSync(machine.path('var', 'units', WEB));
+    for (const path of [`units/${WEB}`, 'units/old', 'removed/x.service', 'confirm/x.service/armed'])
+      await mkdir(machine.path('var', path), { recursive: true });
+    const { session } = machine.connect();
+    const { units, token } = await session.ask(observeQuery({ names: [], digests: true, token: true }));
+    expect(token).toBe(5);
+    expect(units.map(({ name, lost, record }) => [name, lost, record?.token])).toEqual(
+      expect.arrayContaining([
+        [WEB, 'damaged', undefined],
+        ['z.service', undefined, 5],
+      ]),
+    );
+    const [own, other] = await machine.change([
+      adopting(changes.note(WEB, FIRST, 6), FIRST),
+      changes.stop('z.service', FIRST, 6),
+    ]);
+    const detail = `${machine.path('var', 'units', WEB)} is a directory`;
+    expect(own?.failure).toEqual({ code: 'step', step: 'install', detail });
+    expect(machine.files('var').filter((file) => file.startsWith(`units/${WEB}/`))).toEqual([]);
+    expect(other?.failure).toBeUndefined();
   });
 
   it.each([false, true])(
