@@ -118,6 +118,7 @@ export type MachineStep =
   | 'lock'
   | 'cluster'
   | 'write'
+  | 'rewrite'
   | 'flush'
   | 'arm'
   | 'stop'

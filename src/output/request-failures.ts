@@ -117,8 +117,9 @@ function machineLines(verb: UnitVerb, about: About, entry: UnitFailure): readonl
   const { summary, lines, hint } = entryText(entry, about);
   // The summary names an unreachable machine.
   const where = failure.code === 'unreachable' ? '' : ` on machine ${machineTitle(machine)}`;
+  const isStopped = failure.code === 'step' && failure.step === 'rewrite';
   return [
-    `Error: Cannot ${verb} unit "${about.unit}"${where}: ${summary}`,
+    `Error: Cannot ${isStopped ? 'update' : verb} unit "${about.unit}"${where}: ${summary}`,
     ...lines.map((line) => `  ${line}`),
     ...hintLines(hint),
   ];

@@ -28,9 +28,9 @@ export function isOfTemplate({ unit }: Pick<UnitChange, 'unit'>): boolean {
   return isTemplate(parseUnitName(unit));
 }
 
-/** `[ "$skip3" ] || attempt NAME:3 COMMAND || skip3=1`: only a failure has a section. */
-export function stepCommand(each: Numbered, name: string, command: string): string {
-  return unlessSkipped(each, `attempt ${name}`, command);
+/** `[ "$skip3" ] || attempt NAME:3 COMMAND || skip3=1`: only a failure has a section. `instead` follows a failure that does not end the change. */
+export function stepCommand(each: Numbered, name: string, command: string, instead?: string): string {
+  return unlessSkipped(each, `attempt ${name}`, command, instead);
 }
 
 /** The same for a step that proves the success of its change, and has a section therefore. */
@@ -38,8 +38,8 @@ export function provenStep(each: Numbered, name: string, command: string): strin
   return unlessSkipped(each, `step ${name}`, command);
 }
 
-function unlessSkipped({ index }: Numbered, step: string, command: string): string {
-  return `[ "$skip${index}" ] || ${step}:${index} ${command} || skip${index}=1`;
+function unlessSkipped({ index }: Numbered, step: string, command: string, instead?: string): string {
+  return `[ "$skip${index}" ] || ${step}:${index} ${command} || ${instead ?? `skip${index}=1`}`;
 }
 
 /** The step that succeeds if the unit was down in the last lists. `down` is the last one, which proves the stop. */
@@ -52,6 +52,11 @@ export function downCommand(each: Numbered, name: 'stopped' | 'gone' | 'down'): 
 
 function isRestart(change: UnitChange): boolean {
   return hasStep(change, 'start') && !hasStep(change, 'write');
+}
+
+/** Whether the unit is stopped, and gets another text for its next start. */
+export function isLowered(change: UnitChange): boolean {
+  return hasStep(change, 'stop') && hasStep(change, 'write') && !hasStep(change, 'start');
 }
 
 function isLaunch(change: UnitChange): boolean {

@@ -5,6 +5,7 @@ import { parseUnitName, templateOf } from '../unit/unit-name.ts';
 import {
   downCommand,
   ifAny,
+  isLowered,
   isOfTemplate,
   type Numbered,
   numbered,
@@ -78,7 +79,7 @@ export function changeScript(
 
 /** Shell variables that are empty when the script begins. */
 const VARIABLES =
-  'changed deadline wait ran again armed gathered lacking can_boot retired is_whole refusals present'.split(
+  'changed deadline wait ran again armed gathered lacking can_boot retired is_whole refusals present staying'.split(
     ' ',
   );
 
@@ -137,9 +138,15 @@ function putFiles(all: readonly Numbered[]): readonly string[] {
   const flush = 'step flush flush || return';
   if (files.length === 0) return all.some(({ change }) => hasStep(change, 'record')) ? [flush] : [];
   return [
-    ...files.map(({ each, text }) =>
-      stepCommand(each, 'put', `put ${each.index} ${each.unit} ${encodeForPrintf(text)}`),
-    ),
+    ...files.map(({ each, text }) => {
+      const words = `put ${each.index} ${each.unit} ${encodeForPrintf(text)}`;
+      return stepCommand(
+        each,
+        'put',
+        words,
+        isLowered(each.change) ? `stay ${each.index} ${each.unit}` : undefined,
+      );
+    }),
     'read_sums',
     ...files.map(({ each, digest }) =>
       stepCommand(each, 'verify', `verify ${each.index} ${each.unit} ${digest}`),
@@ -240,5 +247,5 @@ function retireTogether(removals: readonly Numbered[]): readonly string[] {
 function checkTemplate(each: Numbered): readonly string[] {
   const digest = recordOf(each.change)?.record.digest;
   if (digest === undefined || !isOfTemplate(each.change)) return [];
-  return [provenStep(each, 'file', `has ${each.unit} ${digest}`)];
+  return [provenStep(each, 'file', `arrived ${each.unit} ${digest}`)];
 }

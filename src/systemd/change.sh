@@ -227,6 +227,13 @@ put() {
   beside "$1" "$2"
   save "$fresh" "$3" || { rm -f "$fresh"; return 1; }
 }
+# stay INDEX UNIT: its new file cannot be written, which must not prevent its stop: it keeps its present text
+stay() {
+  beside "$1" "$2"
+  rm -f "$draft"
+  staying="$staying $2 "
+}
+stays() { case "$staying" in *" $1 "*) ;; *) return 1 ;; esac; }
 # discard INDEX UNIT: the new unit file
 discard() {
   beside "$1" "$2"
@@ -235,6 +242,9 @@ discard() {
 
 # has UNIT DIGEST: its file has that digest
 has() { [ -f "./$1" ] && case "$(sha256sum 2>/dev/null <"./$1")" in "$2 "*) return 0 ;; *) return 1 ;; esac; }
+
+# arrived UNIT DIGEST: the same, or it keeps its present text
+arrived() { stays "$1" || has "$@"; }
 
 # read_present UNIT...: the digests of their files
 read_present() {
@@ -252,6 +262,7 @@ read_sums() { sums="$(sha256sum -- .fleet-$$-* .fleet-$$/* 2>/dev/null </dev/nul
 "; }
 # verify INDEX UNIT DIGEST: the file arrived unchanged
 verify() {
+  ! stays "$2" || return 0
   beside "$1" "$2"
   case "$sums" in *"$3  $fresh
 "*) return 0 ;; esac
@@ -283,13 +294,13 @@ tidy() {
 # stays until the steps after the stop are done.
 claim() {
   [ -f "$L/units/$1" ] || return 0
-  renumber "$L/units/$1" "$2" && overwrite "$L/units/$1" "${text}claimed=yes"
+  amend "$L/units/$1" "token=$2" && overwrite "$L/units/$1" "${text}claimed=yes"
 }
-# renumber RECORD TOKEN: sets $text to the lines of the record, with that token
-renumber() {
+# amend RECORD LINE: sets $text to the lines of the record, with this one in place of the one with its key
+amend() {
   text=
   while IFS= read -r line; do
-    case "$line" in token=*) line=token=$2 ;; '' | claimed=*) continue ;; esac
+    case "$line" in "${2%%=*}="*) line=$2 ;; '' | claimed=*) continue ;; esac
     text="$text$line
 "
   done <"$1"

@@ -36,7 +36,7 @@ keep_old() {
   ! is_there "./$1" || cp -pP -- "./$1" "$mine/file" || return
   [ ! -f "./$1.d/zz-fleet-fenced.conf" ] || cp -p -- "./$1.d/zz-fleet-fenced.conf" "$mine/fence" || return
   if [ -f "$L/units/$1" ]; then
-    renumber "$L/units/$1" "$2" && printf '%s' "$text" >"$mine/record" || return
+    amend "$L/units/$1" "token=$2" && printf '%s' "$text" >"$mine/record" || return
   else
     echo "token=$2" >"$mine/removed" || return
   fi

@@ -34,6 +34,7 @@ is_kept() { case "$kept" in *" $1 "*) ;; *) return 1 ;; esac; }
 install_unit() {
   index=$1 unit=$2 record=$3
   shift 3
+  ! stays "$unit" || { amend "$L/units/$unit" target=loaded && overwrite "$L/units/$unit" "${text%"$nl"}"; return; }
   keep "$index" "$unit" "$record" && link "$unit" "$@" && fence "$unit" "$fenced" || return
   beside "$index" "$unit"
   [ ! -f "$fresh" ] || { touched && mv -fT "$fresh" "./$unit"; }

@@ -2,7 +2,7 @@ import { CAUSE_RELATIONS, type Failure, type MachineStep, type UnitOutcome } fro
 import { hasStarted, isRunning, isUp, type SystemdState } from '../cluster/unit-state.ts';
 import { readNumber } from '../machine/limits.ts';
 import { hasStep, type UnitChange } from '../plan/step.ts';
-import { isOfTemplate } from './change-jobs.ts';
+import { isLowered, isOfTemplate } from './change-jobs.ts';
 import type { Section } from './frame.ts';
 import {
   MOST_LINES,
@@ -43,7 +43,7 @@ export function readOutcomes(
       change.obstacle ??
       ofMachine ??
       stepFailure(change, own, sections) ??
-      (isProven(change, own, state, blocks) ? undefined : UNVERIFIED) ??
+      (isProven(change, own, state, blocks) ? rewriteFailure(change, own) : UNVERIFIED) ??
       (blocks ? startFailure(change, sections, before, state) : queueFailure(change, sections, state));
     const triggered = blocks || failure !== undefined ? undefined : triggeredJob(change);
     const left = failure === undefined ? readLeft(change.unit, sections) : undefined;
@@ -100,7 +100,7 @@ function stepFailure(
   own: readonly Section[],
   sections: readonly Section[],
 ): Failure | undefined {
-  const section = own.find(({ status }) => status !== 0);
+  const section = own.find((each) => each.status !== 0 && !isRewrite(change, each));
   if (section === undefined) return undefined;
   const { status, stderr: detail } = section;
   const kind = section.name.slice(0, section.name.lastIndexOf(':'));
@@ -120,6 +120,16 @@ function stepFailure(
       if (kind === 'adopt' && status === 10) return guardFailure(change, section);
       return { code: 'step', step: UNIT_STEPS[kind] ?? 'install', detail };
   }
+}
+
+/** Its stop does not need the new text. */
+function isRewrite(change: UnitChange, { name }: Section): boolean {
+  return isLowered(change) && name.startsWith('put:');
+}
+
+function rewriteFailure(change: UnitChange, own: readonly Section[]): Failure | undefined {
+  const section = own.find((each) => each.status !== 0 && isRewrite(change, each));
+  return section && { code: 'step', step: 'rewrite', detail: section.stderr };
 }
 
 /** The exit statuses of `guard` in change.sh. */

@@ -444,6 +444,7 @@ describe('a step that failed', () => {
     lock: ['could not take the lock of the machine', ROOT],
     cluster: ['could not record the cluster of the machine'],
     write: ['could not write the unit file'],
+    rewrite: ['it is stopped, but its new unit file could not be written'],
     flush: ['could not write the new files to disk'],
     arm: ['could not arm the revert that Confirm= asks for, so nothing was changed'],
     stop: ['could not stop it'],

@@ -23,6 +23,8 @@ export const changes = {
     change(unit, token, [record(unit, text, token, 'launched'), { kind: 'start' }]),
   stop: (unit: string, text: string, token: number): UnitChange =>
     change(unit, token, [stop, record(unit, text, token, 'loaded')]),
+  lower: (unit: string, text: string, token: number): UnitChange =>
+    change(unit, token, [stop, write(text), record(unit, text, token, 'loaded')]),
   note: (unit: string, text: string, token: number): UnitChange =>
     change(unit, token, [record(unit, text, token, 'launched')]),
   remove: (unit: string, token: number): UnitChange => change(unit, token, [stop, { kind: 'remove' }]),

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it, onTestFinished, type TestContext } from 'vitest';
+import { sha256 } from '../../src/base/hash.ts';
 import type { UnitChange } from '../../src/plan/step.ts';
 import { CLUSTER, createLocalMachine, type LocalMachine } from '../support/local-machine.ts';
 import { seeded } from '../support/random.ts';
@@ -89,6 +90,39 @@ describe('a disk that is full', () => {
       .slice(before)
       .filter((event) => event.startsWith('stop'));
     expect([leftovers(machine), stops]).toEqual([[], []]);
+  });
+
+  it('prevents no stop: the unit keeps its old text until there is room', async (context) => {
+    const machine = await arrange();
+    mountSmall(context, machine, 'etc', 'size=64k');
+    const names = ['web.service', 'b.service', 'c.service'];
+    await machine.change(names.map((name) => changes.launch(name, OLD, 2)));
+    const outcomes = await machine.change([
+      changes.lower('web.service', LARGE, 3),
+      changes.lower('b.service', NEW, 3),
+      changes.lower('c.service', NEW, 3),
+    ]);
+    expect(outcomes.map(({ state, failure }) => [state?.active, failure])).toEqual([
+      ['inactive', { code: 'step', step: 'rewrite', detail: expect.stringMatching(/\S/) }],
+      ['inactive', undefined],
+      ['inactive', undefined],
+    ]);
+    expect(names.map((name) => machine.text('etc', name))).toEqual([OLD, NEW, NEW]);
+    expect(machine.text('var/units/web.service')).toMatch(
+      new RegExp(`^unit=web.service\ntoken=3\nhash=.*\ndigest=${sha256(OLD)}\ntarget=loaded\n+$`),
+    );
+    expect(leftovers(machine)).toEqual([]);
+    const [again] = await machine.change([changes.load('web.service', NEW, 4)]);
+    expect([again?.failure, machine.text('etc/web.service')]).toEqual([undefined, NEW]);
+  });
+
+  it('reports that a unit which does not stop still runs', async (context) => {
+    const machine = await arrange();
+    mountSmall(context, machine, 'etc', 'size=64k');
+    await machine.change([changes.launch('web.service', OLD, 2)]);
+    const rewrite = (script: string): string => script.replace('batch stop_job', 'batch true');
+    const [outcome] = await machine.change([changes.lower('web.service', LARGE, 3)], { rewrite });
+    expect(outcome?.failure).toMatchObject({ code: 'not-down' });
   });
 
   it('with no room for records changes no unit', async (context) => {
