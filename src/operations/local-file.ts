@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { causeText, FleetError } from '../base/errors.ts';
@@ -91,17 +92,24 @@ async function readLocalFile(path: string): Promise<LocalFile | undefined> {
 /** The text of a unit file; undefined if there is none; or the error of reading it, with the path `shown` and `hint`. */
 export function readUnitText(path: string, shown = path, hint = NAME_ONE): string | FleetError | undefined {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readTrusted(path));
+    const bytes = readTrusted(path);
+    const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
+    return isUtf8(bytes) ? text : unreadable(shown, 'it is not UTF-8 text', undefined, CONVERT, lineOf(text));
   } catch (error) {
     if (error instanceof UnusableFile) return unreadable(shown, error.why, error, error.hint ?? hint);
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    const why = code === 'ERR_ENCODING_INVALID_ENCODED_DATA' ? 'it is not UTF-8 text' : causeText(error);
-    return unreadable(shown, why, error, hint);
+    return unreadable(shown, causeText(error), error, hint);
   }
 }
 
+/** The line of the first byte that the decoder could not read. */
+function lineOf(text: string): string {
+  return `, line ${text.slice(0, text.indexOf('\ufffd')).split('\n').length}`;
+}
+
 const NAME_ONE = 'Name a unit file, such as hello.service';
+const CONVERT = 'Convert it, for example: iconv -f ISO-8859-1 -t UTF-8 FILE >NEW';
 
 /**
  * The error for a path that exists but cannot be the unit: a folder `web` without a file web.service, or a file of another
@@ -115,8 +123,8 @@ async function refuseNamed(argument: string, cwd: string): Promise<LocalFile | u
   return { path, content: foreignType(basename(path)) };
 }
 
-function unreadable(path: string, why: string, cause: unknown, hint = NAME_ONE): FleetError {
-  return new FleetError('unit-file', `Cannot read unit file "${path}": ${why}`, {
+function unreadable(path: string, why: string, cause: unknown, hint = NAME_ONE, line = ''): FleetError {
+  return new FleetError('unit-file', `Cannot read unit file "${path}"${line}: ${why}`, {
     cause,
     hint,
   });

@@ -146,7 +146,7 @@ onMachines('an invalid unit file', () => {
     [
       'is binary',
       Buffer.from('7f454c46fffe', 'hex'),
-      'Cannot read unit file "HERE/bad.service": it is not UTF-8 text',
+      'Cannot read unit file "HERE/bad.service", line 1: it is not UTF-8 text',
     ],
     [
       'contains a NUL',

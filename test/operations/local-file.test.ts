@@ -16,7 +16,7 @@ beforeAll(async () => {
   mkdirSync(join(cwd, 'folder'));
   writeFileSync(join(cwd, 'long.service'), `#${'x'.repeat(1024 * 1024)}`);
   writeFileSync(join(cwd, 'most.service'), `#${'x'.repeat(1024 * 1024 - 1)}`);
-  writeFileSync(join(cwd, 'bytes.service'), Buffer.from([0x23, 0xff]));
+  writeFileSync(join(cwd, 'bytes.service'), Buffer.from('#\n#\xff', 'latin1'));
   for (const name of ['site.container', 'net.network', 'notes.txt', 'plain'])
     writeFileSync(join(cwd, name), '#');
   await new Promise<void>((resolve) => server.listen(join(cwd, 'socket.service'), resolve));
@@ -36,7 +36,7 @@ it.each([
   ['socket', 'Cannot read unit file "socket.service": it is a socket'],
   ['folder', 'Cannot read unit file "folder.service": it is a folder'],
   ['long', 'Cannot read unit file "long.service": it is longer than 1 MiB'],
-  ['bytes', 'Cannot read unit file "bytes.service": it is not UTF-8 text'],
+  ['bytes', 'Cannot read unit file "bytes.service", line 2: it is not UTF-8 text'],
   ['site.container', `Cannot run "site.container": ${TYPES}`],
   ['./net.network', `Cannot run "net.network": ${TYPES}`],
   ['notes.txt', `Cannot run "notes.txt": ${TYPES}`],

@@ -120,7 +120,7 @@ describe('a file that is no good', () => {
     [
       'not UTF-8',
       new Uint8Array([0xff, 0xfe, 0x41]),
-      'unit-file: Cannot read unit file "a.service": it is not UTF-8 text',
+      'unit-file: Cannot read unit file "a.service", line 1: it is not UTF-8 text',
     ],
     [
       'with an unknown option',

@@ -312,8 +312,8 @@ describe('apply', () => {
       [
         'units/latin.service',
         expect.objectContaining({
-          message: 'Cannot read unit file "units/latin.service": it is not UTF-8 text',
-          hint: 'Correct the file, or remove it from the folder',
+          message: 'Cannot read unit file "units/latin.service", line 2: it is not UTF-8 text',
+          hint: 'Convert it, for example: iconv -f ISO-8859-1 -t UTF-8 FILE >NEW',
         }),
       ],
       ['units/sub/b.service', text('1')],
