@@ -144,6 +144,10 @@ added() {
 is_there() { [ -e "$1" ] || [ -L "$1" ]; }
 # is_template UNIT: its suffix follows its first @
 is_template() { case "${1#*@}" in "$1" | .*.* | [!.]*) return 1 ;; esac; }
+# is_stateless UNIT: systemd has no state of it: a template, or a folder in the place of a unit file, without a record and a run
+is_stateless() {
+  is_template "$1" || { [ -d "$D/$1" ] && [ ! -e "$L/units/$1" ] && [ ! -L "/run/systemd/units/invocation:$1" ]; }
+}
 # find_units UNIT...: sets $found to the units that systemd may know and that are not in $known, also in a section. Most
 # names are of units on other machines, and systemd would search all its folders for each of them.
 find_units() {
@@ -225,7 +229,7 @@ links() {
 show() {
   for unit; do
     shift
-    is_template "$unit" || { set -- "$@" "$unit"; continue; }
+    is_stateless "$unit" || { set -- "$@" "$unit"; continue; }
     find_template "$unit"
     out="${out}Id=$unit${nl}LoadState=$load${nl}ActiveState=inactive${nl}SubState=dead${nl}FragmentPath=$file$nl$nl"
   done
@@ -254,7 +258,7 @@ show() {
   done
 }
 properties() { told show --no-pager --property="$P" -- "$@"; }
-# find_template UNIT: sets $file to the file of a template and $load to its LoadState, which systemd does not have
+# find_template UNIT: sets $file to the file of a unit without a state and $load to its LoadState
 find_template() {
   load=not-found file=
   for folder in "$D" $F; do

@@ -5,7 +5,7 @@
 list_units() {
   for unit; do
     shift
-    ! is_template "$unit" || { find_template "$unit"; say "$unit $load"; continue; }
+    ! is_stateless "$unit" || { find_template "$unit"; say "$unit $load"; continue; }
     while case "$unit" in *\\*) ;; *) false ;; esac; do unit=${unit%%\\*}?${unit#*\\}; done
     set -- "$@" "$unit"
   done

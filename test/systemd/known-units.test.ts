@@ -1,5 +1,6 @@
-import { rmdirSync, symlinkSync } from 'node:fs';
+import { mkdirSync, rmdirSync, symlinkSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { isForeign } from '../../src/cluster/unit-state.ts';
 import { createLocalMachine, type LocalMachine } from '../support/local-machine.ts';
 import { SHELLS } from '../support/local-shell.ts';
 import { changes, unitText } from './changes.ts';
@@ -29,6 +30,17 @@ describe.each(SHELLS)('of the units that are asked for, a machine with %s', (she
     const { units } = await machine.observe(['none.service', 'none@1.service', ...known]);
     expect(units.map(({ name }) => name)).toEqual(known);
     expect(machine.calls('show').map((call) => call.split(' -- ')[1])).toEqual([known.join(' ')]);
+  });
+
+  it('shows a folder in the place of a unit file as a foreign unit, without systemd', async () => {
+    const machine = await create();
+    for (const name of ['folder.service', 'runs.service']) mkdirSync(machine.path('etc', name));
+    symlinkSync(RUN, machine.path('stub/runs/invocation:runs.service'));
+    const { units } = await machine.observe(['folder.service', 'runs.service']);
+    const folder = units.find(({ name }) => name === 'folder.service');
+    expect(folder?.state).toMatchObject({ active: 'inactive', fragment: machine.path('etc/folder.service') });
+    expect(folder && isForeign(folder)).toBe(true);
+    expect(machine.calls('show').map((call) => call.split(' -- ')[1])).toEqual(['runs.service']);
   });
 
   it('shows one of ours once, though it is asked for', async () => {
