@@ -134,6 +134,7 @@ function specificKeys(answer: object): object {
     'created',
     'alone',
     'kept',
+    'foreign',
     'differing',
     'templates',
     'restored',

@@ -193,6 +193,12 @@ export function isForeign({ name, record, lost, state }: ObservedUnit): boolean 
   return state.load !== 'not-found' || isRunning(state);
 }
 
+/** The file of a unit that fleet did not write, and whether it is masked. Before systemd 248, the file of a mask is `/dev/null`. */
+export function originOf({ name, state }: ObservedUnit): string {
+  if (!isMasked(state)) return state.fragment;
+  return `${['', '/dev/null'].includes(state.fragment) ? name : state.fragment} (masked)`;
+}
+
 /** Whether fleet wrote the unit. */
 export function isOurs({ record, lost }: ObservedUnit): boolean {
   return record !== undefined || lost !== undefined;

@@ -1,5 +1,5 @@
 import { type ClusterSnapshot, observedOn } from '../cluster/snapshot.ts';
-import { isForeign } from '../cluster/unit-state.ts';
+import { isForeign, originOf } from '../cluster/unit-state.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { reconcile } from '../reconcile/reconcile.ts';
 import { selectToLower } from './contradictions.ts';
@@ -34,6 +34,6 @@ function foreignCopies(unit: string, { machines }: ClusterSnapshot): readonly Fo
   return machines.flatMap((view) => {
     const observed = observedOn(view, unit);
     if (observed === undefined || !isForeign(observed)) return [];
-    return [{ unit, machine: machineRef(view), path: observed.state.fragment }];
+    return [{ unit, machine: machineRef(view), path: originOf(observed) }];
   });
 }

@@ -9,7 +9,7 @@ import { reasonText, rejectedJson } from './reason.ts';
 
 /**
  * The result of a command on units, or with `dryRun` its preview:
- * `{ "dryRun": …, "results": […], "changes": […], "created": […], "alone": […], "kept": […], "differing": […], "templates": […], "restored": […], "problems": […], "unreachable": […] }`.
+ * `{ "dryRun": …, "results": […], "changes": […], "created": […], "alone": […], "kept": […], "foreign": […], "differing": […], "templates": […], "restored": […], "problems": […], "unreachable": […] }`.
  */
 export function requestJson(request: RequestResult, dryRun: boolean): object {
   return {
@@ -19,6 +19,11 @@ export function requestJson(request: RequestResult, dryRun: boolean): object {
     created: [...(request.created ?? [])],
     alone: [...(request.alone ?? [])],
     kept: [...(request.kept ?? [])],
+    foreign: (request.foreign ?? []).map(({ unit, machine, path }) => ({
+      unit,
+      machine: machineJson(machine),
+      path: path === '' ? null : path,
+    })),
     differing: request.differing.map(({ unit, path }) => ({ unit, path })),
     templates: [...(request.templates ?? [])],
     restored: (request.restored ?? []).flatMap(({ unit, hash, isBack }) => (isBack ? { unit, hash } : [])),

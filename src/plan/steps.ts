@@ -6,6 +6,7 @@ import {
   isMasked,
   isRunning,
   type ObservedUnit,
+  originOf,
   type UnitRecord,
 } from '../cluster/unit-state.ts';
 import { isTemplateName } from '../unit/unit-name.ts';
@@ -68,8 +69,8 @@ export function obstacleFor(
   machine: MachineView,
   snapshot: ClusterSnapshot,
 ): Obstacle | undefined {
-  if (situation === 'foreign') return { code: 'foreign', path: observed?.state.fragment ?? '' };
-  if (situation === 'unrecorded') return { code: 'unrecorded', path: observed?.state.fragment ?? '' };
+  if (situation === 'foreign' || situation === 'unrecorded')
+    return { code: situation, path: observed === undefined ? '' : originOf(observed) };
   if (situation === 'stale') return { code: 'stale', token, seen: observed?.record?.token ?? 0 };
   if (situation === 'unknown') return { code: 'unknown', detail: observed?.state.loadError ?? '' };
   const confirmation = confirmationOn(machine, wanted?.name ?? observed?.name ?? '');

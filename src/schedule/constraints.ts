@@ -7,7 +7,7 @@ import {
   observedOn,
   otherCluster,
 } from '../cluster/snapshot.ts';
-import { isForeign, isRunning } from '../cluster/unit-state.ts';
+import { isForeign, isRunning, originOf } from '../cluster/unit-state.ts';
 import { mayBeDown } from '../cluster/unreachable.ts';
 import type { MachineId, Metadata } from '../machine/machine.ts';
 import { isTemplateName } from '../unit/unit-name.ts';
@@ -144,7 +144,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
     check: ({ unit, machine, workload }) => {
       const there = workload.isForeign(unit.name) ? observedOn(machine, unit.name) : undefined;
       return there !== undefined && isForeign(there)
-        ? { code: 'foreign-unit', path: there.state.fragment }
+        ? { code: 'foreign-unit', path: originOf(there) }
         : undefined;
     },
   },

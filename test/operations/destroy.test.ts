@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { destroy } from '../../src/operations/destroy.ts';
 import { cat } from '../../src/operations/unit-texts.ts';
+import { requestJson } from '../../src/output/request-json.ts';
 import { dryRunReport, requestReport } from '../../src/output/request-report.ts';
 import { previewRegistry } from '../../src/registry/registry.ts';
 import { previewDriver } from '../../src/systemd/driver.ts';
@@ -76,7 +77,7 @@ describe('destroy', () => {
     await scene.write('g.service', GLOBAL);
     await scene.write('a.service', SLEEP);
     await scene.submit(['a']);
-    const state = systemdState('running', { fragment: '/usr/lib/systemd/system/g.service' });
+    const state = systemdState('running', { load: 'masked', fragment: '/usr/lib/systemd/system/g.service' });
     const theirs = { text: 'theirs', record: undefined, state };
     scene.machines.of('m1').units.set('g.service', theirs);
     await scene.start('g');
@@ -86,13 +87,19 @@ describe('destroy', () => {
       registry: previewRegistry(ports.registry, { clock: ports.clock, author: '' }),
       driver: previewDriver(ports.driver),
     };
-    expect(dryRunReport('destroy', await destroy(preview, ['g', 'a']))).toEqual({
+    const request = await destroy(preview, ['g', 'a']);
+    expect(requestJson(request, true)).toMatchObject({
+      foreign: [
+        { unit: 'g.service', machine: { name: 'm1' }, path: '/usr/lib/systemd/system/g.service (masked)' },
+      ],
+    });
+    expect(dryRunReport('destroy', request)).toEqual({
       out: [
         ...['m2: stop g.service', 'm2: remove g.service', 'm3: stop g.service', 'm3: remove g.service'],
         ...['registry: remove a.service', 'registry: remove g.service'],
       ],
       err: [
-        'Warning: unit "g.service" stays on machine "m1" (10.0.0.1), because fleet did not install it: /usr/lib/systemd/system/g.service',
+        'Warning: unit "g.service" stays on machine "m1" (10.0.0.1), because fleet did not install it: /usr/lib/systemd/system/g.service (masked)',
       ],
     });
   });

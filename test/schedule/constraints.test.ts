@@ -186,9 +186,9 @@ describe('the machine itself', () => {
       [{ code: 'foreign-unit', path: '/usr/lib/systemd/system/a.service' }],
     ],
     [
-      'has masked the name',
+      'has masked the name, which systemd 247 shows like this',
       cluster().machine('m1', {}, { units: [foreignUnit(UNIT, { load: 'masked', fragment: '/dev/null' })] }),
-      [{ code: 'foreign-unit', path: '/dev/null' }],
+      [{ code: 'foreign-unit', path: `${UNIT} (masked)` }],
     ],
     [
       'has a transient unit of that name',
