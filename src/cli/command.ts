@@ -1,5 +1,6 @@
 import type { ConfigFlags } from '../config/settings.ts';
 import type { ReportLines } from '../output/report.ts';
+import type { Topic } from './manual/titles.ts';
 import { type Streams, writeLines } from './streams.ts';
 import { type Text, textOfLines } from './terminal.ts';
 
@@ -20,6 +21,8 @@ export type Command = {
   /** As commander writes them: `<unit...>`. */
   readonly arguments: string;
   readonly summary: string;
+  /** The topic of the manual with more about it. */
+  readonly topic?: Topic;
   /** It changes neither the registry nor machines nor fleet.conf. */
   readonly isReadOnly?: true;
   /** It is about unit files, so it takes templates too. */

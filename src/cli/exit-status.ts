@@ -8,29 +8,33 @@ import type { SetPlan } from '../operations/sets/plan.ts';
 import type { StatusResult } from '../operations/status.ts';
 import { isUnschedulable, type RequestResult } from '../operations/unit-result.ts';
 
-/** Exit statuses; src/manual/json.md explains them. */
+/** Exit statuses. */
 export const EXIT = {
-  /** Everything asked for holds. */
   done: 0,
-  /** Something failed. */
   failed: 1,
-  /** The command line or the configuration is wrong; nothing was done. */
   usage: 2,
-  /** A unit is not active (`status`). */
   notActive: 3,
-  /** No such unit or machine. */
   notFound: 4,
-  /** A required machine is unreachable. */
   unreachable: 5,
-  /** A plan has changes (`plan`, `diff`). */
   changes: 6,
-  /** The terminal was closed (SIGHUP). */
   hungUp: 129,
-  /** Ctrl-C. */
   interrupted: 130,
-  /** Terminated by SIGTERM. */
   terminated: 143,
 } as const;
+
+/** The text of the manual about each, in Markdown. The build leaves it out, because only the manual uses it. */
+export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
+  done: 'Everything that was asked for holds. Lists exit with 0 even if a machine did not answer.',
+  failed: 'Something failed.',
+  usage: 'The command line or the configuration is wrong. Nothing was done.',
+  notActive: 'A unit is not active (`status`).',
+  notFound: 'There is no such unit or machine.',
+  unreachable: 'A required machine did not answer.',
+  changes: 'A plan has changes, or files differ from the registry (`plan`, `apply --dry-run`, `diff`).',
+  hungUp: 'The terminal was closed (SIGHUP).',
+  interrupted: 'The command was interrupted (Ctrl-C).',
+  terminated: 'The command was terminated (SIGTERM).',
+};
 
 export type ExitStatus = (typeof EXIT)[keyof typeof EXIT];
 

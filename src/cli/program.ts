@@ -147,7 +147,7 @@ function equip(verb: Commander, command: Command, parent: Commander, invocation:
   verb.addHelpText(
     'after',
     () =>
-      `\n${formatExamples(command.examples, helpWidth(invocation.streams))}\n\nGlobal options: fleetctl --help`,
+      `\n${formatExamples(command.examples, helpWidth(invocation.streams))}\n\nGlobal options: fleetctl --help${moreOf(command)}`,
   );
   for (const each of command.subcommands ?? []) addCommand(verb, each, invocation);
   const run = command === helpCommand ? runHelp : command.run;
@@ -166,6 +166,10 @@ function equip(verb: Commander, command: Command, parent: Commander, invocation:
     const streams = { ...invocation.streams, quiet: quiet ?? isQuiet(invocation.streams.env) };
     invocation.done(await run({ arguments: verb.args, options: verb.opts(), flags, streams }));
   });
+}
+
+function moreOf({ topic }: Command): string {
+  return topic === undefined ? '' : `\nMore: fleetctl help ${topic}`;
 }
 
 async function runHelp({ arguments: words, streams }: Call): Promise<number> {

@@ -14,8 +14,8 @@ type KeyRow = {
   readonly systemDefault?: string;
   /** The behaviour without a value, in Markdown, if there is no fixed default. */
   readonly unset?: string;
-  /** The meaning, in Markdown. */
-  readonly about: string;
+  /** The text of the manual, in Markdown. The build leaves it out. */
+  readonly manual: string;
 };
 
 /** A key with an option that sets it, which has a value. */
@@ -58,128 +58,128 @@ export const SETTINGS = [
     key: ['registry', TOP, 'registry'],
     default: 'file:registry',
     systemDefault: 'file:/var/lib/fleet/registry',
-    about:
+    manual:
       'Where the wanted state is kept. `machines` is [the machines themselves](operators.md); `ssh://MACHINE/PATH` is the registry of a [controller](controller.md) on another host; `etcd://` and `etcds://` are described in [operators](operators.md).',
   },
   {
     key: ['agent_ttl', TOP, 'duration'],
     bounds: ['1s', '24h'],
     default: '30s',
-    about: 'How long a machine may be unreachable before its units may move.',
+    manual: 'How long a machine may be unreachable before its units may move.',
   },
   {
     key: ['settle', TOP, 'duration'],
     bounds: ['0ms', '1m'],
     default: '500ms',
-    about: 'How long a started unit is watched before it counts as up.',
+    manual: 'How long a started unit is watched before it counts as up.',
   },
   {
     key: ['cut_off', TOP, 'percentage'],
     default: '50%',
-    about:
+    manual:
       'If more than this share of the machines is unreachable at the same time, fleet assumes that your own network has failed, and moves nothing.',
   },
   {
     key: ['listen', TOP, 'listen'],
     default: 'unix:fleet.sock',
     systemDefault: 'unix:/run/fleet.sock',
-    about:
+    manual:
       'Where `fleetd` serves its [API](api.md): a comma-separated list of `unix:PATH` and `HOST:PORT`, or `none`.',
   },
   {
     key: ['listen_read_only', TOP, 'listen'],
     default: 'none',
-    about: 'Where `fleetd` answers only GET, for Prometheus and lists. The format is that of `listen`.',
+    manual: 'Where `fleetd` answers only GET, for Prometheus and lists. The format is that of `listen`.',
   },
   {
     key: ['listen_names', TOP, 'names'],
-    about:
+    manual:
       'Comma-separated names by which clients reach `HOST:PORT` without TLS. Addresses, `localhost`, the name of the host and the names in `listen` are always accepted.',
   },
   {
     key: ['listen_cert_file', TOP, 'path'],
-    about: 'The certificate for `HOST:PORT`, in PEM.',
+    manual: 'The certificate for `HOST:PORT`, in PEM.',
   },
   {
     key: ['listen_key_file', TOP, 'path'],
-    about: 'The private key of that certificate.',
+    manual: 'The private key of that certificate.',
   },
   {
     key: ['listen_client_ca_file', TOP, 'path'],
-    about: 'Clients must present a certificate of this CA.',
+    manual: 'Clients must present a certificate of this CA.',
   },
   {
     key: ['listen_insecure', TOP, 'boolean'],
     default: 'false',
-    about: '`true` allows `HOST:PORT` without TLS. Everyone who reaches the port then controls the cluster.',
+    manual: '`true` allows `HOST:PORT` without TLS. Everyone who reaches the port then controls the cluster.',
   },
   {
     key: ['etcd_ca_file', TOP, 'path'],
     unset: 'the CAs of the system',
-    about: "With `etcds://`: the CA of etcd's certificates, in PEM.",
+    manual: "With `etcds://`: the CA of etcd's certificates, in PEM.",
   },
   {
     key: ['etcd_cert_file', TOP, 'path'],
-    about: 'With `etcds://`: the client certificate for etcd, in PEM.',
+    manual: 'With `etcds://`: the client certificate for etcd, in PEM.',
   },
   {
     key: ['etcd_key_file', TOP, 'path'],
-    about: 'The private key of that certificate.',
+    manual: 'The private key of that certificate.',
   },
   {
     key: ['etcd_user', TOP, 'etcd-user'],
-    about: 'The etcd user. Without it, requests carry no user.',
+    manual: 'The etcd user. Without it, requests carry no user.',
   },
   {
     key: ['etcd_password_file', TOP, 'path'],
-    about: 'A file whose first line is the password of that user.',
+    manual: 'A file whose first line is the password of that user.',
   },
   {
     key: ['address', MACHINE, 'address'],
     required: true,
-    about:
+    manual:
       '`host`, `host:port` or `[v6]:port`, or a name from your ssh_config. The column IP of lists shows it.',
   },
   {
     key: ['metadata', MACHINE, 'metadata'],
-    about: 'Comma-separated `key=value` pairs, which units can ask for.',
+    manual: 'Comma-separated `key=value` pairs, which units can ask for.',
   },
   {
     key: ['connect_to', MACHINE, 'address'],
     unset: '`address`',
-    about: 'The address to which this computer connects, for example through a VPN or a forwarded port.',
+    manual: 'The address to which this computer connects, for example through a VPN or a forwarded port.',
   },
   {
     key: ['user', EACH, 'user'],
     unset: '`User` of ssh_config, else your user name',
-    about: 'The user who logs in.',
+    manual: 'The user who logs in.',
     option: ['--ssh-username <user>', 'log in to every machine as this user'],
   },
   {
     key: ['identity_file', EACH, 'path'],
     unset: '`IdentityFile` of ssh_config, else `~/.ssh/id_ed25519`, `id_ecdsa`, `id_rsa`, then the agent',
-    about: 'The private key.',
+    manual: 'The private key.',
     option: ['--ssh-identity-file <file>', 'private key for every machine'],
   },
   {
     key: ['become', EACH, 'become'],
     default: 'sudo',
-    about: 'How a user other than root gets root rights: `sudo`, `doas` or `none`.',
+    manual: 'How a user other than root gets root rights: `sudo`, `doas` or `none`.',
   },
   {
     key: ['sudo', EACH, 'boolean'],
-    about: 'An older spelling: `true` means `become = sudo`, `false` means `become = none`.',
+    manual: 'An older spelling: `true` means `become = sudo`, `false` means `become = none`.',
   },
   {
     key: ['become_password_command', EACH, 'command'],
-    about:
+    manual:
       'A command that prints the sudo password on its first line. `/bin/sh` runs it on this computer, once, when a machine asks for the password.',
   },
   { option: ['-K, --ask-become-pass', 'ask once for the sudo password of the machines'] },
   {
     key: ['strict_host_key_checking', EACH, 'host-key-checking'],
     default: 'ask',
-    about:
+    manual:
       '`accept-new` accepts the keys of machines that were never seen before. Changed keys are always refused.',
     option: [
       '--strict-host-key-checking <mode>',
@@ -189,42 +189,42 @@ export const SETTINGS = [
   {
     key: ['transport', EACH, 'transport'],
     default: 'ssh2',
-    about: '`openssh` connects with the installed `ssh`; see [connecting](connecting.md).',
+    manual: '`openssh` connects with the installed `ssh`; see [connecting](connecting.md).',
   },
   {
     key: ['connect_timeout', EACH, 'duration'],
     bounds: ['100ms', '10m'],
     default: '5s',
-    about: 'The time limit from the first packet to a session.',
+    manual: 'The time limit from the first packet to a session.',
     option: ['--ssh-timeout <duration>', 'time limit for a connection: 500ms, 5s, 1m'],
   },
   {
     key: ['keepalive_timeout', EACH, 'duration'],
     bounds: ['1s', '1h'],
     default: '15s',
-    about: 'How long a machine may send nothing while a command runs.',
+    manual: 'How long a machine may send nothing while a command runs.',
   },
   {
     key: ['port', EACH, 'port'],
     unset: '`Port` of ssh_config, else `22`',
-    about: 'The port of the SSH server.',
+    manual: 'The port of the SSH server.',
   },
   {
     key: ['voter', MACHINE, 'yes-no'],
     unset: 'fleet chooses',
-    about:
+    manual:
       'With `registry = machines`: whether this machine shall store the registry. Use the same values in every fleet.conf of the cluster.',
   },
   {
     key: ['known_hosts_file', SSH, 'path'],
     unset: 'see [connecting](connecting.md)',
-    about: 'The only file of host keys to use, in the format of OpenSSH.',
+    manual: 'The only file of host keys to use, in the format of OpenSSH.',
     option: ['--known-hosts-file <file>', 'host keys of the machines, in OpenSSH format'],
   },
   {
     key: ['identity_passphrase_file', SSH, 'path'],
     unset: 'asked on a terminal',
-    about: 'A file with the passphrase of encrypted private keys.',
+    manual: 'A file with the passphrase of encrypted private keys.',
     option: [
       '--identity-passphrase-file <file>',
       'file whose first line is the passphrase of encrypted keys',
@@ -233,7 +233,7 @@ export const SETTINGS = [
   {
     key: ['ssh_config', SSH, 'path-or-none'],
     unset: 'the files of ssh',
-    about: 'A file to read instead of `~/.ssh/config` and `/etc/ssh/ssh_config`, or `none`.',
+    manual: 'A file to read instead of `~/.ssh/config` and `/etc/ssh/ssh_config`, or `none`.',
     option: ['--ssh-config <file>', "read this file instead of ssh's configuration; none: read no file"],
   },
   {

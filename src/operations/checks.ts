@@ -72,7 +72,7 @@ export function judge(input: HealthInput): readonly CheckResult[] {
   if (broken !== undefined || examination === undefined || examination instanceof Error)
     return CHECKS.map((check) => connection.get(check) ?? { check, ...SKIPPED });
   return CHECKS.map(
-    (check) => connection.get(check) ?? { check, ...JUDGES[check as Inner](examination, input) },
+    (check) => connection.get(check) ?? { check, ...INNER[check as Inner].judge(examination, input) },
   );
 }
 
@@ -104,7 +104,7 @@ function connectionChecks(
   const isIn = !(login instanceof Error);
   const end = broken && (AT[broken.code] === 'port' && isIn ? 'shell' : (AT[broken.code] ?? 'shell'));
   const wasTried = isIn || !(broken instanceof NotTried);
-  const made = end === undefined ? CONNECTION.length : CHECKS.indexOf(end);
+  const made = end === undefined ? Object.keys(CONNECTION).length : CHECKS.indexOf(end);
   const reached = CHECKS.slice(0, wasTried ? made : 0);
   const results = reached.map((check): CheckResult => {
     if (check === 'port' && isIn && login.address !== undefined)
@@ -122,59 +122,104 @@ type Judge = (examination: Examination, input: HealthInput) => Verdict;
 
 const SKIPPED: Verdict = { status: 'skipped', finding: { code: 'well' } };
 
-/** The checks that need a root shell, in their order. */
-const JUDGES = {
-  root: ({ uid }) => verdict(uid === 0, { code: 'uid', uid }),
-  systemd: ({ systemd }) =>
-    systemd === undefined
-      ? verdict(false, { code: 'no-systemd' })
-      : verdict(systemd.version >= OLDEST_SYSTEMD && systemd.state !== 'offline', {
-          code: 'systemd',
-          ...systemd,
-        }),
-  folders: ({ folders }) => {
-    const closed = folders.filter(({ obstacle }) => obstacle !== undefined);
-    return closed.length === 0 ? well() : failed({ code: 'not-writable', folders: closed });
-  },
-  tools: judgeTools,
-  id: ({ machineId }, { sameId, known }) => {
-    const id = parseMachineId(machineId);
-    if (id === undefined) return failed({ code: 'no-id', text: machineId });
-    if (sameId !== undefined) return failed({ code: 'same-id', id, other: sameId });
-    return known === undefined || known === id ? well() : failed({ code: 'other-id', id, known });
-  },
-  cluster: ({ cluster }, { clusterId }) =>
-    verdict(cluster === undefined || clusterId === undefined || cluster === clusterId, {
-      code: 'cluster',
-      cluster,
-    }),
-  clock: (_, { offsetSeconds }) =>
-    offsetSeconds === undefined
-      ? SKIPPED
-      : verdict(Math.abs(offsetSeconds) <= MOST_OFFSET, { code: 'clock', offsetSeconds }),
-  space: ({ space }) => judgeSpace(space),
-  journal: ({ journalObstacle }) =>
-    journalObstacle === undefined ? well() : failed({ code: 'journal', said: journalObstacle }),
-  containers: ({ containers }) => {
-    const lacking = containers.filter(({ present }) => !present).map(({ tool }) => tool);
-    const used = containers.map(({ tool }) => tool);
-    return lacking.length === 0
-      ? well(used.length === 0 ? undefined : { code: 'containers', tools: used })
-      : failed({ code: 'containers', tools: lacking });
-  },
-  units: ({ unknown, altered }) => {
-    if (unknown.length > 0) return failed({ code: 'units', unknown });
-    return altered.length > 0 ? failed({ code: 'altered', altered }) : well();
-  },
-} satisfies Readonly<Record<string, Judge>>;
+/** The text of the manual about a check, in Markdown. The build leaves it out. */
+type Documented = { readonly manual: string };
 
 /** The checks that a connection makes. */
-const CONNECTION = ['name', 'port', 'host-key', 'login', 'shell'] as const;
-type Inner = keyof typeof JUDGES;
-export type CheckName = (typeof CONNECTION)[number] | Inner;
+const CONNECTION = {
+  name: { manual: 'Its name resolves.' },
+  port: { manual: 'An SSH server answers there.' },
+  'host-key': { manual: 'The host key is known.' },
+  login: { manual: 'The user may log in. The detail names the key that was used.' },
+  shell: { manual: '`/bin/sh` starts.' },
+} as const satisfies Readonly<Record<string, Documented>>;
 
-/** The checks of a machine; each may need the ones before it. */
-export const CHECKS: readonly CheckName[] = [...CONNECTION, ...(Object.keys(JUDGES) as Inner[])];
+/** The checks that need a root shell, in their order. */
+const INNER = {
+  root: {
+    manual: 'The shell has root rights.',
+    judge: ({ uid }) => verdict(uid === 0, { code: 'uid', uid }),
+  },
+  systemd: {
+    manual: `systemd is version ${OLDEST_SYSTEMD} or later, and is the init of the machine.`,
+    judge: ({ systemd }) =>
+      systemd === undefined
+        ? verdict(false, { code: 'no-systemd' })
+        : verdict(systemd.version >= OLDEST_SYSTEMD && systemd.state !== 'offline', {
+            code: 'systemd',
+            ...systemd,
+          }),
+  },
+  folders: {
+    manual: '`/etc/systemd/system`, `/var/lib/fleet` and `/run/fleet` are writable.',
+    judge: ({ folders }) => {
+      const closed = folders.filter(({ obstacle }) => obstacle !== undefined);
+      return closed.length === 0 ? well() : failed({ code: 'not-writable', folders: closed });
+    },
+  },
+  tools: {
+    manual: '`flock` of util-linux and the tools of coreutils exist and work.',
+    judge: judgeTools,
+  },
+  id: {
+    manual:
+      'The machine has an id, it is the one in the registry, and no other machine that answers has the same id.',
+    judge: ({ machineId }, { sameId, known }) => {
+      const id = parseMachineId(machineId);
+      if (id === undefined) return failed({ code: 'no-id', text: machineId });
+      if (sameId !== undefined) return failed({ code: 'same-id', id, other: sameId });
+      return known === undefined || known === id ? well() : failed({ code: 'other-id', id, known });
+    },
+  },
+  cluster: {
+    manual: 'The machine belongs to this cluster, or to none yet.',
+    judge: ({ cluster }, { clusterId }) =>
+      verdict(cluster === undefined || clusterId === undefined || cluster === clusterId, {
+        code: 'cluster',
+        cluster,
+      }),
+  },
+  clock: {
+    manual: `The clock differs from the local one by at most ${MOST_OFFSET} s.`,
+    judge: (_, { offsetSeconds }) =>
+      offsetSeconds === undefined
+        ? SKIPPED
+        : verdict(Math.abs(offsetSeconds) <= MOST_OFFSET, { code: 'clock', offsetSeconds }),
+  },
+  space: {
+    manual: `${LEAST_KIB / 1024} MiB and ${LEAST_INODES} inodes are free where fleet writes.`,
+    judge: ({ space }) => judgeSpace(space),
+  },
+  journal: {
+    manual: 'journalctl reads the journal.',
+    judge: ({ journalObstacle }) =>
+      journalObstacle === undefined ? well() : failed({ code: 'journal', said: journalObstacle }),
+  },
+  containers: {
+    manual: 'podman or docker is installed where units of fleet use it.',
+    judge: ({ containers }) => {
+      const lacking = containers.filter(({ present }) => !present).map(({ tool }) => tool);
+      const used = containers.map(({ tool }) => tool);
+      return lacking.length === 0
+        ? well(used.length === 0 ? undefined : { code: 'containers', tools: used })
+        : failed({ code: 'containers', tools: lacking });
+    },
+  },
+  units: {
+    manual: 'systemd can show every unit that fleet installed.',
+    judge: ({ unknown, altered }) => {
+      if (unknown.length > 0) return failed({ code: 'units', unknown });
+      return altered.length > 0 ? failed({ code: 'altered', altered }) : well();
+    },
+  },
+} satisfies Readonly<Record<string, Documented & { readonly judge: Judge }>>;
+
+type Inner = keyof typeof INNER;
+export type CheckName = keyof typeof CONNECTION | Inner;
+
+/** The checks of a machine with their texts; each may need the ones before it. */
+export const DOCUMENTED_CHECKS: Readonly<Record<CheckName, Documented>> = { ...CONNECTION, ...INNER };
+export const CHECKS = Object.keys(DOCUMENTED_CHECKS) as readonly CheckName[];
 
 /** Skipped if there was no writable folder for the tests; then the check `folders` has failed. */
 function judgeTools({ absent, broken }: Examination): Verdict {

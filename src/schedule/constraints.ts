@@ -29,6 +29,8 @@ type Check = (candidate: Candidate) => Reason | undefined;
 type Constraint = {
   /** A stable name, for people and scripts. */
   readonly rule: string;
+  /** The text of the manual, in Markdown, if the name is not that of an option. The build leaves it out. */
+  readonly manual?: string;
   /** Whether the rule can exclude a machine for the unit: otherwise it is not checked on every machine. */
   readonly concerns: (context: Context) => boolean;
   readonly check: Check;
@@ -90,6 +92,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
   // A timer, socket, path or automount must be on the machine of the unit that it starts: systemd rejects it elsewhere.
   {
     rule: 'Triggers',
+    manual: 'the unit that a timer, socket, path or automount starts',
     concerns: ({ unit }) => unit.triggers !== undefined,
     isJoint: false,
     check: triggerViolation,
@@ -97,6 +100,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
   // A unit with triggers that is not launched itself is placed on the machine of its triggers.
   {
     rule: 'TriggeredBy',
+    manual: 'the timer, socket, path or automount that starts the unit',
     concerns: isPlacedWithTriggers,
     isJoint: false,
     check: triggeredViolation,
@@ -111,6 +115,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
   // Conflicts=, with a global unit that would run on the machine.
   {
     rule: 'GlobalConflicts',
+    manual: 'the same, with global units',
     concerns: (context) => context.workload.units.globals.length > 0 && mayConflict(context),
     isJoint: true,
     check: globalConflict,
@@ -118,6 +123,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
   // Conflicts= of [Unit], between two launched units: systemd would stop one to start the other.
   {
     rule: 'UnitConflicts',
+    manual: '`Conflicts=` of the section `[Unit]`',
     concerns: ({ unit, workload: { units } }) => units.conflicts.has(unit.name),
     isJoint: false,
     check: unitConflict,
@@ -139,6 +145,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
   // A unit of that name that fleet did not write is neither changed nor shadowed.
   {
     rule: 'ForeignUnit',
+    manual: 'a unit of that name that does not belong to fleet',
     concerns: ({ unit, workload }) => workload.isForeign(unit.name),
     isJoint: true,
     check: ({ unit, machine, workload }) => {
@@ -151,6 +158,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
   // A machine that belongs to another cluster gets no unit of this one.
   {
     rule: 'OtherCluster',
+    manual: 'a machine that belongs to another cluster',
     concerns: () => true,
     isJoint: false,
     check: ({ machine, snapshot }) => {
@@ -161,6 +169,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
   // Nothing can be changed on an unreachable machine.
   {
     rule: 'Silence',
+    manual: 'a machine that is unreachable',
     concerns: () => true,
     isJoint: false,
     check: ({ machine: { unreachable }, snapshot: { now } }) =>
@@ -177,6 +186,8 @@ export const CONSTRAINTS: readonly Constraint[] = [
   // Fenced=: only under a lease, and only when no other machine may run the unit.
   {
     rule: 'Fenced',
+    manual:
+      'a machine without a lease, or another machine that may still run the unit; see [fencing](fencing.md)',
     concerns: ({ unit }) => unit.placement.fence !== undefined,
     isJoint: false,
     check: ({ unit, machine, snapshot }) => fenceViolation(unit, machine, snapshot),

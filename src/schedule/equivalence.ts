@@ -1,7 +1,7 @@
 import { compareText } from '../base/text.ts';
 import type { Rejection } from '../cluster/reason.ts';
 import type { DesiredUnit, MachineView } from '../cluster/snapshot.ts';
-import type { Placement } from '../unit/placement.ts';
+import { FLEET_OPTIONS, type Placement } from '../unit/placement.ts';
 import type { Workload } from './workload.ts';
 
 /** The feasible machines of a unit, and the others with their first violations. */
@@ -19,32 +19,11 @@ type Load = { readonly machine: MachineView; count: number };
 /** Units with the same feasible machines; a heap has the machine with the fewest units on top. */
 type Class = { readonly heap: Load[]; readonly rejected: readonly Rejection[]; readonly removals: number };
 
-/**
- * The role of each option in the classes. Units of a class have equal values of the keys, and do not set those marked
- * 'unset', because these depend on other units, records or leases. A 'free' option has no effect on the machine.
- */
-const ROLES = {
-  machineId: 'key',
-  metadata: 'key',
-  machineOf: 'unset',
-  conflicts: 'unset',
-  global: 'unset',
-  replaces: 'unset',
-  fence: 'unset',
-  target: 'free',
-  instances: 'free',
-  maxParallel: 'free',
-  healthyForMs: 'free',
-  healthExec: 'free',
-  healthyWithinMs: 'free',
-  onFailedUpdate: 'free',
-  confirmMs: 'free',
-} as const satisfies Readonly<Record<keyof Placement, 'key' | 'unset' | 'free'>>;
-
-const fieldsOf = (role: 'key' | 'unset'): readonly (keyof Placement)[] =>
-  (Object.keys(ROLES) as (keyof Placement)[]).filter((field) => ROLES[field] === role);
-const KEYS = fieldsOf('key');
-const UNSET = fieldsOf('unset');
+const fieldsOf = (wanted: 'own' | 'others'): readonly (keyof Placement)[] =>
+  FLEET_OPTIONS.filter(({ effect }) => effect === wanted).map(({ field }) => field);
+/** Units of a class have equal values of these options, and do not set those below. */
+const KEYS = fieldsOf('own');
+const UNSET = fieldsOf('others');
 
 /**
  * New units whose feasible machines depend only on `MachineID=` and `MachineMetadata=`. The machines are determined once

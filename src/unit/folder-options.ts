@@ -1,7 +1,10 @@
+import { FLEET_OPTIONS } from './placement.ts';
 import { parseUnitFile } from './unit-file.ts';
 
 /** The options of [X-Fleet] that say which units a folder wants. They do not change how a unit runs. */
-const FOLDER_OPTIONS = new Set(['Target', 'Instances']);
+const FOLDER_OPTIONS = new Set<string>(
+  FLEET_OPTIONS.filter(({ effect }) => effect === 'folder').map(({ name }) => name),
+);
 
 /**
  * Whether two different unit files differ only in `Target=` and `Instances=`. Such a difference does not restart a unit:

@@ -6,49 +6,169 @@ import { readCommand, readConfirm, readCopyLimit, readFailurePolicy, readTime } 
 import { isTrue, type UnitFile } from './unit-file.ts';
 import { isTemplate, parseUnitName, type UnitName, unitNameProblem } from './unit-name.ts';
 
+/**
+ * The effect of an option on the choice of a machine: it depends only on the machine (`own`), or also on other units, records
+ * or leases (`others`). An option without one may be only for folders: then a difference in it does not restart a unit.
+ */
+type Effect = 'own' | 'others' | 'none' | 'folder';
+
 /** How an option of [X-Fleet] is read: the field of {@link Placement} that it sets, and its value from its words. */
 type Option = {
   readonly field: string;
   readonly read: (words: readonly Word[], file: UnitFile) => unknown;
+  readonly effect: Effect;
+  /** An example of its value, and the text of the manual, in Markdown. The build leaves them out. */
+  readonly manual: readonly [value: string, text: string];
 };
 
-/** The options of [X-Fleet]. */
+/** The options of [X-Fleet], in the order of the manual. */
 const OPTIONS = {
   /** A machine id in 32 hex digits, or its first eight; undefined for any machine. */
-  MachineID: { field: 'machineId', read: readMachineId },
+  MachineID: {
+    field: 'machineId',
+    read: readMachineId,
+    effect: 'own',
+    manual: ['', 'Only this machine: the whole id, or its first eight digits.'],
+  },
   /** Metadata key → the values any of which is accepted. All keys must match. */
-  MachineMetadata: { field: 'metadata', read: readMetadata },
+  MachineMetadata: {
+    field: 'metadata',
+    read: readMetadata,
+    effect: 'own',
+    manual: [
+      'region=eu',
+      'Only machines with this metadata. If several keys are given, all must match. Several values of one key are alternatives: `MachineMetadata="region=eu" "region=us"`.',
+    ],
+  },
   /** Names of units whose machine this unit must share. */
-  MachineOf: { field: 'machineOf', read: (words): readonly string[] => words.map(readOtherUnit) },
+  MachineOf: {
+    field: 'machineOf',
+    read: (words): readonly string[] => words.map(readOtherUnit),
+    effect: 'others',
+    manual: ['db.service', 'The machine of that unit.'],
+  },
   /** Globs over the names of units that must not share a machine with this one. */
-  Conflicts: { field: 'conflicts', read: (words): readonly string[] => words.map(readConflict) },
+  Conflicts: {
+    field: 'conflicts',
+    read: (words): readonly string[] => words.map(readConflict),
+    effect: 'others',
+    manual: [
+      'web@*.service',
+      'No machine with a unit of that name. Globs are allowed, and the rule applies in both directions.',
+    ],
+  },
   /** Whether it runs on every machine that it fits. */
-  Global: { field: 'global', read: readBoolean },
+  Global: {
+    field: 'global',
+    read: readBoolean,
+    effect: 'others',
+    manual: ['true', 'Every machine that fits. It can be combined with `MachineMetadata` and `Conflicts`.'],
+  },
   /** Names of units that it replaces on their machine. */
-  Replaces: { field: 'replaces', read: (words): readonly string[] => words.map(readOtherUnit) },
+  Replaces: {
+    field: 'replaces',
+    read: (words): readonly string[] => words.map(readOtherUnit),
+    effect: 'others',
+    manual: [
+      'old.service',
+      'The unit takes the machine of that unit, if the machine fits. The old unit moves to another machine that fits, and is up there before it stops here. If no machine fits it, it stays launched without a machine.',
+    ],
+  },
   /** Set for a unit of which two copies must never run at the same time. */
-  Fenced: { field: 'fence', read: readFenced },
+  Fenced: {
+    field: 'fence',
+    read: readFenced,
+    effect: 'others',
+    manual: [
+      'true',
+      'A service that never runs twice, even if its machine is unreachable; see [fencing](fencing.md). It needs `fleetd`.',
+    ],
+  },
   /** The target state that a folder gives the unit; undefined for the default. */
-  Target: { field: 'target', read: readTarget },
+  Target: {
+    field: 'target',
+    read: readTarget,
+    effect: 'folder',
+    manual: [
+      'loaded',
+      'The target state that [applying a folder](folders.md) gives the unit: `launched`, `loaded` or `inactive`. For a template, that of its instances.',
+    ],
+  },
   /** Of a template: the names of the instances that a folder wants. */
-  Instances: { field: 'instances', read: readInstances },
+  Instances: {
+    field: 'instances',
+    read: readInstances,
+    effect: 'folder',
+    manual: [
+      '3',
+      'Of a template: its instances in a folder, as a number (1, 2 and 3) or as names (`Instances=blue green`).',
+    ],
+  },
   /** How many of its copies, or of the instances of a template, a new text may keep down at once; undefined for one. */
-  MaxParallel: { field: 'maxParallel', read: readCopyLimit },
+  MaxParallel: {
+    field: 'maxParallel',
+    read: readCopyLimit,
+    effect: 'none',
+    manual: [
+      '25%',
+      'How many copies of a global unit, or instances of a template, may be down at once while they get a new text: a number, or a percentage of the copies (rounded down, at least 1). Default: 1. See [updates](updates.md).',
+    ],
+  },
   /** How long it has to stay in one run to be healthy, in ms. */
-  HealthyFor: { field: 'healthyForMs', read: readTime },
+  HealthyFor: {
+    field: 'healthyForMs',
+    read: readTime,
+    effect: 'none',
+    manual: [
+      '10s',
+      'How long a started unit has to stay in one run before it counts as up. Default: `settle` of `fleet.conf`.',
+    ],
+  },
   /** A shell command that has to succeed on its machine. */
-  HealthExec: { field: 'healthExec', read: readCommand },
+  HealthExec: {
+    field: 'healthExec',
+    read: readCommand,
+    effect: 'none',
+    manual: [
+      'curl -fsS localhost:%i',
+      'A shell command that has to succeed on the machine after a start. It runs as a transient unit with the user and group of the unit, and is repeated until it succeeds or `HealthyWithin=` is over.',
+    ],
+  },
   /** The limit for that command with its repetitions, in ms. */
-  HealthyWithin: { field: 'healthyWithinMs', read: readTime },
+  HealthyWithin: {
+    field: 'healthyWithinMs',
+    read: readTime,
+    effect: 'none',
+    manual: ['30s', 'The limit for `HealthExec=`. Default: 30 seconds.'],
+  },
   /** What happens after a new text has failed; undefined for `stop`. */
-  OnFailedUpdate: { field: 'onFailedUpdate', read: readFailurePolicy },
+  OnFailedUpdate: {
+    field: 'onFailedUpdate',
+    read: readFailurePolicy,
+    effect: 'none',
+    manual: [
+      'stop',
+      'What happens after a new text has failed: `stop` leaves the failed copy as it is, `revert` restores the old text. Default: `stop`.',
+    ],
+  },
   /** How long a machine waits for the confirmation of a new text before it reverts it, in ms; undefined if none is needed. */
-  Confirm: { field: 'confirmMs', read: readConfirm },
+  Confirm: {
+    field: 'confirmMs',
+    read: readConfirm,
+    effect: 'none',
+    manual: [
+      '30s',
+      'A start has to be confirmed over a new login within that time (5 s to 1 h, and longer than `HealthyFor=` and `HealthyWithin=`), or the machine restores the text before; see [updates](updates.md).',
+    ],
+  },
 } as const satisfies Readonly<Record<string, Option>>;
 
 type FleetOption = keyof typeof OPTIONS;
 
-export const FLEET_OPTIONS = Object.keys(OPTIONS) as readonly FleetOption[];
+const NAMES = Object.keys(OPTIONS) as readonly FleetOption[];
+
+/** Each option with its properties. */
+export const FLEET_OPTIONS = NAMES.map((name) => ({ name, ...OPTIONS[name] }));
 
 /** The options of a unit's `[X-Fleet]` section, specifiers expanded. */
 export type Placement = {
@@ -64,16 +184,16 @@ export type Placement = {
  * @throws FleetError `placement`, with the line, also for mistakes that CoreOS fleet ignores
  */
 export function parsePlacement(file: UnitFile, name: UnitName): Placement {
-  const section = readFleetSection(file, name, FLEET_OPTIONS);
+  const section = readFleetSection(file, name, NAMES);
   if (section.size === 0) return UNPLACED;
-  const given = FLEET_OPTIONS.filter((option) => section.has(option));
+  const given = NAMES.filter((option) => section.has(option));
   const placement = { ...UNPLACED, ...fieldsOf(given, section, file) };
   checkTogether(placement, section);
   return placement;
 }
 
 /** The placement of a unit without options. */
-const UNPLACED = fieldsOf(FLEET_OPTIONS, new Map(), { text: '', options: [] }) as Placement;
+const UNPLACED = fieldsOf(NAMES, new Map(), { text: '', options: [] }) as Placement;
 
 function fieldsOf(
   options: readonly FleetOption[],

@@ -7,6 +7,7 @@ export const adoptCommand: Command = {
   name: 'adopt',
   arguments: '<unit>',
   summary: 'Take over a unit that already runs on a machine',
+  topic: 'migration',
   description:
     'Stores the file of a unit that was installed on a machine without fleet, and assigns the unit to that machine. The unit keeps running, and is not restarted. It becomes launched if it runs, and loaded otherwise. Its file, or that of its template, must be in /etc/systemd/system.',
   options: [

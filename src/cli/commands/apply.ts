@@ -54,6 +54,7 @@ export const planCommand: Command = {
   name: 'plan',
   arguments: '[path...]',
   summary: 'Show what applying a folder would change',
+  topic: 'folders',
   isReadOnly: true,
   description:
     'Reads all unit files below the paths (the current folder by default), compares them with the registry and the machines, and shows what "fleetctl apply" would do, with an id of the plan. Nothing is changed. The exit status is 6 if there are changes, and 0 if there are none.',
@@ -72,6 +73,7 @@ export const applyCommand: Command = {
   name: 'apply',
   arguments: '[path...]',
   summary: 'Make the cluster match a folder of unit files',
+  topic: 'folders',
   description:
     'Shows the plan of "fleetctl plan", asks, and executes it: all texts and target states are stored in one change, and one pass brings the units to their machines. A unit is launched unless its [X-Fleet] section has Target=loaded or Target=inactive, or another unit of the folder starts it. With --plan, only that plan is executed: if anything that it depends on has changed, nothing is done, and the new plan is shown.',
   options: [

@@ -37,6 +37,7 @@ export const controllerCommand: Command = {
   name: 'controller',
   arguments: '',
   summary: 'Install or remove a controller (fleetd) as a service',
+  topic: 'controller',
   description:
     'A controller runs on this computer, on a machine of fleet.conf, or on USER@HOST. Its files are /opt/fleet, /etc/fleet/controller*, /var/lib/fleet-controller, fleetd.service and fleetd.socket.',
   options: [],

@@ -8,6 +8,7 @@ export const cordonCommand: Command = {
   name: 'cordon',
   arguments: '<machine...>',
   summary: 'Exclude machines from new placements',
+  topic: 'placement',
   description:
     'Units on the machines stay there and are managed as before. Nothing is changed on machines. The registry keeps the cordon until "uncordon".',
   options: [
@@ -26,6 +27,7 @@ export const uncordonCommand: Command = {
   name: 'uncordon',
   arguments: '<machine...>',
   summary: 'Allow new placements on machines again',
+  topic: 'placement',
   description: 'Units that were moved do not move back. The next pass adds global units again.',
   options: [DRY_RUN, OUTPUT],
   examples: [['fleetctl uncordon web-1', 'after a repair']],
@@ -51,6 +53,7 @@ export const drainCommand: Command = {
   name: 'drain',
   arguments: '<machine>',
   summary: 'Move the units of a machine to other machines',
+  topic: 'placement',
   description:
     'Cordons the machine first. Each unit is started on another machine before its old copy stops, unless its Conflicts= names the unit itself. A unit that fails to start elsewhere, or that no other machine can run, stays; the first failure ends the drain. Global units stay unless --globals is given.',
   options: [

@@ -7,6 +7,7 @@ export const explainCommand: Command = {
   name: 'explain',
   arguments: '<unit>',
   summary: 'Explain why a unit is on its machine, or on none',
+  topic: 'placement',
   isReadOnly: true,
   description:
     'Applies every placement rule to every machine and shows the current or future machine of the unit, the second choice, and the events that would move the unit. Unit files that are not submitted yet are accepted too. Nothing is changed.',

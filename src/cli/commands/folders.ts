@@ -9,6 +9,7 @@ export const diffCommand: Command = {
   name: 'diff',
   arguments: '[path...]',
   summary: 'Show how a folder of unit files differs from the registry',
+  topic: 'folders',
   isReadOnly: true,
   description:
     'Prints unified diffs, for patch(1), between the texts of the registry and the unit files below the paths (the current folder by default). Only the registry is read. The exit status is 6 if there are differences, and 0 if there are none.',
@@ -48,6 +49,7 @@ export const exportCommand: Command = {
   name: 'export',
   arguments: '<folder>',
   summary: 'Write the unit files of the registry into a folder',
+  topic: 'folders',
   isReadOnly: true,
   description:
     'Writes the unit files of the registry, or of one set, into a new or empty folder, for which "fleetctl plan" finds no change. Target= is added to the [X-Fleet] section of a unit that is only loaded or inactive, and instances are links to their template. Only the registry is read.',

@@ -75,6 +75,7 @@ const applyCommand: Command = {
   name: 'apply',
   arguments: '[machine...]',
   summary: 'Store the machines as fleet.conf describes them',
+  topic: 'folders',
   description:
     'The registry decides about addresses and metadata, and a fleet.conf that differs changes nothing by itself. This command stores its addresses and metadata, and the machines that only fleet.conf has. A machine that was removed from the cluster is added again only if it is named. Machines that fleet.conf does not have stay.',
   options: [DRY_RUN, OUTPUT],
@@ -175,6 +176,7 @@ export const machinesCommand: Command = {
   name: 'machines',
   arguments: '',
   summary: 'Add, change, rename, remove, accept or exclude machines',
+  topic: 'inventory',
   description:
     'The registry has the machines of the cluster with their addresses and metadata; fleet.conf says how this computer reaches them, and proposes new ones. fleet.conf is edited in place: comments, order and line ends are kept. It is written only if it then has exactly the intended settings. To list machines, use list-machines.',
   options: [],

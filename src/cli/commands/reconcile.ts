@@ -7,6 +7,7 @@ export const reconcileCommand: Command = {
   name: 'reconcile',
   arguments: '',
   summary: 'Apply the target states to all units once',
+  topic: 'states',
   description:
     'Runs one pass over all units and machines, for cron or after repairs. Units move away from machines that have been unreachable for longer than agent_ttl. Units that were stopped, or whose files were edited on a machine, are restored. Copies on wrong machines, or of units that are not in the registry, are removed. Missing global units are added. Voters of the registry are replaced if necessary; --dry-run does not show this. The exit status is 5 only if a unit cannot leave an unreachable machine.',
   options: [DRY_RUN, OUTPUT],

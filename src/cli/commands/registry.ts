@@ -43,6 +43,7 @@ export const registryCommand: Command = {
   name: 'registry',
   arguments: '',
   summary: 'Show where the registry is and the state of its voters',
+  topic: 'operators',
   description: `Shows the location and the revision of the registry and, with "registry = machines", the machines that store it. ${fieldSentences(VOTERS)} To move the registry, copy it and change the key "registry" of every fleet.conf.`,
   options: [{ flags: '--no-legend', description: 'omit the header line' }, TABLE_OUTPUT],
   examples: [['fleetctl registry', 'the revision and the voters'], ...copyCommand.examples],
@@ -67,6 +68,7 @@ export const recoverCommand: Command = {
   name: 'recover',
   arguments: '',
   summary: 'Rebuild a lost registry from the machines',
+  topic: 'backup',
   description:
     'Reads unit files, target states and the cluster id from all machines of fleet.conf and stores them in the registry, which must be empty. Machines are not changed, and units keep running. Where machines differ, the latest decision applies and the others are reported. A unit that no second machine confirms is stored as inactive and unconfirmed, and is left unchanged until it is accepted, in this call or later. Templates, and units that were on no machine, cannot be recovered. With "registry = machines", if only a minority of the voters can be read, the registry is rebuilt from its newest state instead, after a confirmation: the command shows what may be missing. Do this only if the other voters are lost permanently.',
   options: [

@@ -77,6 +77,7 @@ export const rollbackCommand: Command = {
   name: 'rollback',
   arguments: '<unit>',
   summary: 'Restore an earlier version of a unit file',
+  topic: 'updates',
   takesTemplates: true,
   description:
     'Restores the last good version before the current one, or the one of --to, as a new entry of the history. A version is good if its last start succeeded. The machines are updated, and running units are restarted if their text changes. The instances of a template follow it. A second rollback goes back one version further.',

@@ -22,6 +22,7 @@ export const submitCommand: Command = {
   name: 'submit',
   arguments: '<unit...>',
   summary: 'Store unit files in the registry',
+  topic: 'units',
   takesTemplates: true,
   description:
     'Checks unit files and stores them. Units that are already in the registry stay unchanged, and local files that differ are reported. Machines are changed only where --replace gives a unit on them another text.',
@@ -63,6 +64,7 @@ export const startCommand: Command = {
   name: 'start',
   arguments: '<unit...>',
   summary: 'Start units in the cluster and keep them running',
+  topic: 'units',
   description:
     'Submits units that are not in the registry, selects a machine for each, starts it there and waits until it is active. Unit files are searched for in the registry, on disk, then as templates.',
   options: [REPLACE, NOW, ...ROLLOUT, RETRY, VERIFY, VERBOSE, NO_BLOCK, ...LIMITS, DRY_RUN, OUTPUT],
@@ -112,7 +114,7 @@ export const restartCommand: Command = {
   arguments: '<unit...>',
   summary: 'Restart units on their machines, one after the other',
   description:
-    'Restarts every copy of launched units on its machine. A copy is restarted only when the previous one is active; the first failure ends the command, which lists the copies that were not restarted. Globs match units of the registry.',
+    'Restarts every copy of launched units on its machine. A copy is restarted only when the previous one is active; the first failure ends the command, which lists the copies that were not restarted. A copy of a held unit is restarted with the text that it has. Globs match units of the registry.',
   options: [
     { flags: '--max-parallel <n>', description: 'how many copies may be down at the same time (default 1)' },
     ...LIMITS,
