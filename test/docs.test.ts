@@ -4,7 +4,6 @@ import {
   LISTS,
   topic,
   withCommands,
-  withExitStatuses,
   withFields,
   withFleetOptions,
   withRules,
@@ -18,7 +17,6 @@ describe('the manual', () => {
     ['commands', 'commands, and the checks of doctor', withCommands],
     ['units', 'options of [X-Fleet]', withFleetOptions],
     ['placement', 'rules', withRules],
-    ['json', 'exit statuses', withExitStatuses],
   ])('has in %s the %s; "npm run docs" writes them', async (name, _, generated) => {
     await expect(generated(topic(name))).toMatchFileSnapshot(`../src/manual/${name}.md`);
   });

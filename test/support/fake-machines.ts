@@ -26,7 +26,7 @@ import { answering } from './fake-session.ts';
 const VITALS: MachineVitals = {
   systemd: '252',
   loadAverage: [0.1, 0.2, 0.3],
-  memory: { totalBytes: 4096, availableBytes: 1024 },
+  memory: { totalBytes: 4 * 1024 ** 3, availableBytes: 2.5 * 1024 ** 3 },
 };
 
 /** A unit on a machine: its file, what fleet noted of it, what systemd says of it. */
