@@ -57,6 +57,7 @@ export function changeScript(
     ...guards,
     ...ifAny(setUnits(having('check')), 'step refusals read_refusals "$@"'),
     ...having('check').map((each) => provenStep(each, 'check', `check ${each.unit}`)),
+    ...having('remove').map((each) => stepCommand(each, 'remove', `opens ${each.unit}`)),
     ...(having('record').length + having('remove').length >= MANY ? ['gather'] : []),
     ...draftRecords(all),
     ...putFiles(all),

@@ -188,11 +188,13 @@ read_refusals() {
   told show --property=RefuseManualStop -- "$@" 2>/dev/null || return 0
   case "$said" in *=yes*) ;; *) refusals=none ;; esac
 }
-# check UNIT: it can be stopped and removed. Its record is rewritten, because permissions do not prove that it is writable
+# opens UNIT: its file can be opened for writing, if it has one, because permissions prove nothing for root: busybox has -w for every file.
+# It fails before anything is stopped, also for an immutable file (chattr(1))
+opens() { [ ! -f "./$1" ] || true >>"./$1"; }
+# check UNIT: it can be stopped and removed. Its record is rewritten for the same reason
 check() {
-  for file in "$L/units/$1" "$L/removed" "$D/$1"; do
-    [ ! -e "$file" ] || [ -w "$file" ] || { echo "$file: Operation not permitted"; return 1; }
-  done
+  opens "$1" || return
+  [ ! -e "$L/removed" ] || [ -w "$L/removed" ] || { echo "$L/removed: Operation not permitted"; return 1; }
   [ ! -f "$L/units/$1" ] || { contents "$L/units/$1" && overwrite "$L/units/$1" "${text%"$nl"}"; } || return
   [ "$refusals" != none ] || return 0
   case "$(systemctl show --property=RefuseManualStop -- "$1")" in
@@ -220,10 +222,9 @@ beside() {
   [ "$gathered" ] || return 0
   case "$2" in *\\*) ;; *) fresh=.fleet-$$/$2 draft=$L/tmp/$$/$2 ;; esac
 }
-# put INDEX UNIT TEXT: the new unit file; removed if it does not fit on the disk. It fails before anything is stopped if the present file
-# cannot be replaced, because an immutable file (chattr(1)) cannot be opened either. busybox has -w for every file of root
+# put INDEX UNIT TEXT: the new unit file; removed if it does not fit on the disk
 put() {
-  [ ! -f "./$2" ] || true >>"./$2" || return
+  opens "$2" || return
   beside "$1" "$2"
   save "$fresh" "$3" || { rm -f "$fresh"; return 1; }
 }

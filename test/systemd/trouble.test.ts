@@ -161,6 +161,12 @@ describe('a check', () => {
     expect(await failureOf(machine)).toMatchObject({ code: 'step', step: 'prepare' });
   });
 
+  it.each(['etc', 'var'])('tells of it where busybox has -w for every folder: %s', async (folder) => {
+    const machine = await arrange('busybox sh');
+    makeReadOnly(machine, folder);
+    expect(await failureOf(machine)).toMatchObject({ detail: expect.stringContaining('Read-only') });
+  });
+
   it('tells of a unit that only others may stop', async () => {
     const machine = await arrange();
     const text = OLD.replace('[Unit]', '[Unit]\nRefuseManualStop=yes');
@@ -188,6 +194,22 @@ describe('a folder that cannot be written', () => {
     ]);
     expect(outcomes.map(({ failure }) => failure)).toEqual(
       outcomes.map(() => ({ code: 'step', step: 'prepare', detail: expect.stringContaining('Read-only') })),
+    );
+    expect(everything(machine)).toEqual(before);
+    expect(machine.calls('stop')).toEqual([]);
+  });
+
+  it.each(['etc', 'var'])('stops no unit where busybox has -w for every folder: %s', async (folder) => {
+    const machine = await arrange('busybox sh');
+    await machine.change([changes.load('gone.service', OLD, 1)]);
+    const before = everything(machine);
+    makeReadOnly(machine, folder);
+    const outcomes = await machine.change([
+      changes.restart('web.service', NEW, 2),
+      changes.remove('gone.service', 2),
+    ]);
+    expect(outcomes.map(({ failure }) => failure)).toEqual(
+      outcomes.map(() => expect.objectContaining({ detail: expect.stringContaining('Read-only') })),
     );
     expect(everything(machine)).toEqual(before);
     expect(machine.calls('stop')).toEqual([]);
@@ -222,8 +244,8 @@ describe('a login shell', () => {
 });
 
 /** A machine on which web.service runs with the old text. */
-async function arrange(): Promise<LocalMachine> {
-  const machine = await createLocalMachine();
+async function arrange(shell?: string): Promise<LocalMachine> {
+  const machine = await createLocalMachine(shell === undefined ? {} : { shell });
   await machine.change([changes.launch('web.service', OLD, 1)]);
   return machine;
 }
@@ -266,7 +288,7 @@ function mountSmall({ skip }: TestContext, machine: LocalMachine, folder: string
   } catch {
     skip('mounting needs root');
   }
-  onTestFinished(() => void execFileSync('umount', [path]));
+  onTestFinished(() => void execFileSync('umount', ['-l', path]));
 }
 
 /** Root writes whatever the permissions say, but not on a file system that is mounted read-only. */
@@ -278,6 +300,6 @@ function makeReadOnly(machine: LocalMachine, folder: string): void {
     return;
   }
   execFileSync('mount', ['--bind', path, path]);
-  onTestFinished(() => void execFileSync('umount', [path]));
+  onTestFinished(() => void execFileSync('umount', ['-l', path]));
   execFileSync('mount', ['-o', 'remount,bind,ro', path]);
 }
