@@ -1,4 +1,5 @@
 import { type ErrorCode, isFleetError } from '../base/errors.ts';
+import type { Failure } from '../cluster/failure.ts';
 import { isActive } from '../cluster/unit-state.ts';
 import type { DrainResult } from '../operations/drain.ts';
 import type { JournalResult } from '../operations/journal.ts';
@@ -77,11 +78,19 @@ export function requestStatus({
     // It is assigned to a machine that has left fleet.conf: its state is unknown.
     if (result.violation?.code === 'machine-removed') statuses.add(EXIT.unreachable);
     for (const { failure } of failures) {
-      statuses.add(failure.code === 'unreachable' ? EXIT.unreachable : EXIT.failed);
+      statuses.add(isSilence(failure) ? EXIT.unreachable : EXIT.failed);
     }
   }
   const order = [EXIT.usage, EXIT.failed, EXIT.notFound, EXIT.unreachable];
   return order.find((status) => statuses.has(status)) ?? EXIT.done;
+}
+
+/** Whether machines that do not answer are the only cause; a copy may wait for its text because of others. */
+function isSilence(failure: Failure): boolean {
+  return (
+    failure.code === 'unreachable' ||
+    (failure.code === 'gated' && failure.down.every(({ isSilent }) => isSilent))
+  );
 }
 
 /** The status of a plan: an error in the folder takes precedence over changes, and these over failures on machines. */

@@ -99,6 +99,10 @@ describe('the exit status of a request', () => {
       { machine, failure: { code: 'not-up', state: systemdState('failed'), detail: '', journal: [] } },
     ],
   });
+  const gated = (...silences: readonly boolean[]): UnitResult => {
+    const copies = silences.map((isSilent) => ({ unit: 'a.service', machine: 'm2', isSilent }));
+    return result({ failures: [{ machine, failure: { code: 'gated', limit: 1, down: copies } }] });
+  };
   const lost = result({ unschedulable: true, machines: [], eligible: 0 });
   const lostGlobal = result({ global: true, machines: [], eligible: 0 });
   const request = (
@@ -123,6 +127,8 @@ describe('the exit status of a request', () => {
     ['a unit that is not loaded', 1, request([], [problem('not-loaded')])],
     ['a unit that is not there', 4, request([fine], [problem('unit-not-found')])],
     ['an unreachable machine', 5, request([fine, silent])],
+    ['a copy that waits for one on an unreachable machine', 5, request([silent, gated(true)])],
+    ['a copy that waits for one that is not up, too', 1, request([silent, gated(true, false)])],
     [
       'a machine that has left fleet.conf',
       5,
