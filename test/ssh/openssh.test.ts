@@ -4,13 +4,20 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { SshTarget } from '../../src/ssh/target.ts';
 import type { Transport } from '../../src/ssh/transport.ts';
-import { hasSshd, startOpenSsh } from './openssh.ts';
+import { freePort, hasSshd, startOpenSsh } from './openssh.ts';
 import { createTransport, failure, run, targetOf } from './support.ts';
 
 const MEGABYTE = 1024 * 1024;
 
 if (!hasSshd) console.log('skipped: the tests against OpenSSH, for there is no /usr/sbin/sshd');
 const against = test.skipIf(!hasSshd);
+
+against('a server whose port is taken before it listens gets another one', async () => {
+  const taken = (await startOpenSsh()).port;
+  const ports = [taken];
+  const { port } = await startOpenSsh([], [], async () => ports.pop() ?? (await freePort()));
+  expect(port).not.toBe(taken);
+});
 
 against('streams, statuses and signals are passed', async () => {
   const { transport, target } = await setUp();

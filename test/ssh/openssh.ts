@@ -34,10 +34,10 @@ export type OpenSshConfig = readonly string[] | ((folder: string) => readonly st
 export async function startOpenSsh(
   config: OpenSshConfig = [],
   pam: readonly string[] = [],
+  choosePort: () => Promise<number> = freePort,
 ): Promise<OpenSsh> {
   const folder = await temporaryFolder();
   const key = newKey();
-  const port = await freePort();
   const identityFile = join(folder, 'id');
   const write = (name: string, text: string): Promise<void> =>
     writeFile(join(folder, name), text, { mode: 0o600 });
@@ -51,7 +51,6 @@ export async function startOpenSsh(
     }),
   ]);
   const lines = typeof config === 'function' ? config(folder) : config;
-  await write('config', configuration(folder, port, lines));
   // sshd run by root wants this folder; systemd makes it for a sshd.service.
   if (userInfo().uid === 0) mkdirSync('/run/sshd', { recursive: true });
   const words = [PROGRAM, '-D', '-e', '-f', join(folder, 'config')];
@@ -65,23 +64,21 @@ export async function startOpenSsh(
     join(folder, 'pam'),
   ];
   const [program = '', ...options] = pam.length === 0 ? words : [...own, ...words];
-  const child = spawn(program, options, { stdio: ['ignore', 'ignore', 'pipe'] });
-  onTestFinished(() => stop(child));
-  let log = '';
-  child.stderr.on('data', (chunk: Buffer) => {
-    log += chunk;
-  });
-  await listening(child);
-  const { username } = userInfo();
-  return {
-    host: '127.0.0.1',
-    port,
-    user: username,
-    folder,
-    identityFile,
-    pid: child.pid ?? 0,
-    log: () => log,
-  };
+  // sshd chooses no free port itself, and another process may take this one first.
+  for (;;) {
+    const port = await choosePort();
+    await write('config', configuration(folder, port, lines));
+    const child = spawn(program, options, { stdio: ['ignore', 'ignore', 'pipe'] });
+    onTestFinished(() => stop(child));
+    let log = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      log += chunk;
+    });
+    if (!(await listens(child))) continue;
+    const { username: user } = userInfo();
+    const pid = child.pid ?? 0;
+    return { host: '127.0.0.1', port, user, folder, identityFile, pid, log: () => log };
+  }
 }
 
 let rsa: ReturnType<typeof newKey> | undefined;
@@ -112,7 +109,7 @@ function configuration(folder: string, port: number, config: readonly string[]):
   ].join('\n');
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
@@ -120,15 +117,18 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** Resolves when sshd says that it listens. */
-function listening(child: ChildProcess): Promise<void> {
+/** Resolves when sshd says that it listens, or with false if its port is taken. */
+function listens(child: ChildProcess): Promise<boolean> {
   return new Promise((resolve, reject) => {
     let log = '';
     child.stderr?.on('data', (chunk: Buffer) => {
       log += chunk;
-      if (log.includes('Server listening on')) resolve();
+      if (log.includes('Server listening on')) resolve(true);
     });
-    child.on('error', reject).on('exit', () => reject(new Error(`sshd did not start: ${log}`)));
+    child.on('error', reject).on('close', () => {
+      if (log.includes('Address already in use')) resolve(false);
+      else reject(new Error(`sshd did not start: ${log}`));
+    });
   });
 }
 
