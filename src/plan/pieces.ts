@@ -59,6 +59,8 @@ class Slots {
   readonly #request: PiecesRequest;
   readonly #rollouts = new Map<string, Rollout>();
   readonly #used = new Map<Rollout, number[]>();
+  /** How many pieces from the first one on have no place. */
+  readonly #full = new Map<Rollout, number>();
 
   constructor(request: PiecesRequest, rollouts: readonly Rollout[]) {
     this.#request = request;
@@ -93,8 +95,9 @@ class Slots {
       return 0;
     }
     // The last pieces so far may have copies that are down; a copy that is up follows them.
-    let piece =
-      order === UP ? Math.max(0, ...[...counts.keys()].map((each) => this.#usedBy(each).length - 1)) : 0;
+    const first = (each: Rollout): number =>
+      order === UP ? this.#usedBy(each).length - 1 : (this.#full.get(each) ?? 0);
+    let piece = Math.max(0, ...[...counts.keys()].map(first));
     const fits = ([rollout, count]: readonly [Rollout, number]): boolean => {
       const used = this.#usedBy(rollout)[piece] ?? 0;
       const limit = order === UP ? rollout.limit - rollout.down.length : rollout.limit;
@@ -105,6 +108,9 @@ class Slots {
       const used = this.#usedBy(rollout);
       while (used.length <= piece) used.push(0);
       used[piece] = (used[piece] ?? 0) + count;
+      let full = this.#full.get(rollout) ?? 0;
+      while ((used[full] ?? 0) >= Math.max(1, rollout.limit)) full++;
+      this.#full.set(rollout, full);
     }
     return piece;
   }

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { ClusterSnapshot, DesiredUnit } from '../../src/cluster/snapshot.ts';
 import type { ObservedUnit } from '../../src/cluster/unit-state.ts';
+import type { Entry } from '../../src/plan/groups.ts';
 import { provenUnits } from '../../src/plan/held.ts';
 import { orderOf } from '../../src/plan/order.ts';
+import { rolloutPieces } from '../../src/plan/pieces.ts';
 import { plan } from '../../src/plan/plan.ts';
-import { rolloutsOf } from '../../src/plan/rollout.ts';
+import { type Rollout, rolloutsOf } from '../../src/plan/rollout.ts';
 import { cluster, desiredUnit, idOf, NOW, observedUnit, recordOf } from '../support/builders.ts';
 import { growthOf } from '../support/operations.ts';
 
@@ -112,5 +114,31 @@ describe('the work for plans grows in proportion to the number of units', () => 
     const growth = await growthOf(100, (count) => planned(clusters.get(count) ?? everywhere(count)));
     expect(growth).toBeGreaterThan(3);
     expect(growth).toBeLessThan(4.5);
+  });
+
+  it('the pieces of a rollout', () => {
+    const looks = (count: number): number => {
+      const units = new Map(instances(count).map((unit) => [unit.name, unit]));
+      const entries = [...units.keys()].map((unit): Entry => {
+        const change = { unit, token: 1, steps: [{ kind: 'start' }], obstacle: undefined } as const;
+        return { machine: 'm1', stage: 'main', change };
+      });
+      let found = 0;
+      const rollout: Rollout = {
+        units: new Set(units.keys()),
+        get limit() {
+          found++;
+          return 1;
+        },
+        onFailure: 'stop',
+        up: new Set(),
+        updated: [],
+        down: [],
+      };
+      const request = { entries, unitOf: (name: string) => units.get(name), tied: () => new Set<string>() };
+      expect(rolloutPieces(request, [rollout])).toHaveLength(count);
+      return found;
+    };
+    expect(looks(400)).toBeLessThan(4.5 * looks(100));
   });
 });
