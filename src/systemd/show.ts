@@ -48,6 +48,7 @@ const PROPERTIES: readonly Property[] = [
 ];
 
 export const SHOW_PROPERTIES: readonly string[] = PROPERTIES.map(([name]) => name);
+export const STATE_PROPERTIES = PROPERTIES.flatMap(([, field]) => field ?? []);
 
 /** One unit in the output of `systemctl show`, under all of its names. */
 export type ShownUnit = { readonly names: readonly string[]; readonly state: SystemdState };

@@ -9,6 +9,7 @@ import { SCRIPTS } from '../../src/cli/commands/other.ts';
 import { answerCompletion } from '../../src/cli/completion/answer.ts';
 import { keepNames } from '../../src/cli/known-names.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { GLOBAL_OPTIONS, namesOfOption } from '../../src/config/settings.ts';
 import { type Edit, UNKNOWN_MACHINE } from '../../src/registry/edit.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
 import type { RegistryView } from '../../src/registry/view.ts';
@@ -70,12 +71,8 @@ async function offered(...words: readonly string[]): Promise<readonly string[]> 
 describe('what is offered', () => {
   it('in the first place is every command, and the options of all', async () => {
     expect(await offered('')).toEqual(COMMANDS.map(({ name }) => name));
-    expect(await offered('--ssh-')).toEqual([
-      '--ssh-username',
-      '--ssh-identity-file',
-      '--ssh-timeout',
-      '--ssh-config',
-    ]);
+    const flags = GLOBAL_OPTIONS.map(({ flags }) => namesOfOption(flags).flag);
+    expect(await offered('--ssh-')).toEqual(flags.filter((flag) => flag.startsWith('--ssh-')));
   });
 
   it('after a command with subcommands are these, and then their arguments', async () => {
