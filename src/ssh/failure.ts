@@ -29,19 +29,21 @@ export class NoMoreSessions extends FleetError {
   }
 }
 
-/** A login had ended before a session was requested: no part of the request has been sent. */
-export class Unsent extends FleetError {
-  constructor({ code, message, hint }: FleetError) {
-    super(code, message, { hint });
-  }
-}
-
-/** The target itself was not tried: there is no connection to it, or no key to log in with. */
-export class NotTried extends FleetError {
+/** A failure of which more is known than its code says. */
+class KnownFailure extends FleetError {
   constructor({ code, message, hint, cause }: FleetError) {
     super(code, message, { hint, cause });
   }
 }
+
+/** A login had ended before a session was requested: no part of the request has been sent. */
+export class Unsent extends KnownFailure {}
+
+/** The target itself was not tried: there is no connection to it, or no key to log in with. */
+export class NotTried extends KnownFailure {}
+
+/** The host closed the connection before it sent its SSH version, as sshd does at its MaxStartups. It may accept a later one. */
+export class TurnedAway extends KnownFailure {}
 
 /** The hint that goes with a refused session. */
 export const MAX_SESSIONS =

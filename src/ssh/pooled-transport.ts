@@ -1,8 +1,9 @@
 import { setMaxListeners } from 'node:events';
 import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createLimit, type Limit } from '../base/async.ts';
 import { type FleetError, isFleetError } from '../base/errors.ts';
-import { NoMoreSessions, noWay, Unsent } from './failure.ts';
+import { NoMoreSessions, noWay, TurnedAway, Unsent } from './failure.ts';
 import type { SshTarget } from './target.ts';
 import type { Login, RemoteProcess, RemoteSession, SessionRequest, SessionTransport } from './transport.ts';
 
@@ -16,9 +17,6 @@ export interface PooledConnection {
   /** Releases it. */
   close(): Promise<void>;
 }
-
-/** The host closed the connection before it sent its SSH version, as sshd does at its MaxStartups. */
-export type TurnedAway = { readonly kind: 'turned-away'; readonly error: FleetError };
 
 /** The first use of a login: a session, or a connection to another host. */
 export type Use = 'session' | 'forward';
@@ -90,24 +88,26 @@ export abstract class PooledTransport<C extends PooledConnection> implements Ses
   }
 
   /**
-   * Repeats an attempt within the timeout while the machine closes the connection before its SSH version; the number of
-   * concurrent attempts is limited. An attempt is passed its timeout, in ms.
+   * Repeats an attempt within the timeout while it rejects with {@link TurnedAway}; the number of concurrent attempts is limited. An
+   * attempt is passed its timeout, in ms.
    */
-  protected async retryTurnedAway<T extends { readonly kind: string }>(
+  protected async retryTurnedAway<T>(
     target: SshTarget,
-    attempt: (timeoutMs: number) => Promise<T | TurnedAway>,
-  ): Promise<Exclude<T, TurnedAway>> {
+    attempt: (timeoutMs: number) => Promise<T>,
+  ): Promise<T> {
     const atThisPlace = this.#limitOf(target);
     let backOff: BackOff | undefined;
     for (;;) {
-      const outcome = await atThisPlace(() =>
-        this.#limit(() => {
-          backOff ??= new BackOff(target.connectTimeoutMs);
-          return attempt(backOff.leftMs);
-        }),
-      );
-      if (!isTurnedAway(outcome)) return outcome as Exclude<T, TurnedAway>;
-      if (!(await backOff?.pause(this.closing))) throw outcome.error;
+      try {
+        return await atThisPlace(() =>
+          this.#limit(() => {
+            backOff ??= new BackOff(target.connectTimeoutMs);
+            return attempt(backOff.leftMs);
+          }),
+        );
+      } catch (error) {
+        if (!(error instanceof TurnedAway) || !(await backOff?.pause(this.closing))) throw error;
+      }
     }
   }
 
@@ -178,10 +178,6 @@ function lastJump({ via }: SshTarget): SshTarget | undefined {
   return last && jumps.length > 0 ? { ...last, via: { kind: 'jump', jumps } } : last;
 }
 
-function isTurnedAway<T extends { readonly kind: string }>(outcome: T | TurnedAway): outcome is TurnedAway {
-  return outcome.kind === 'turned-away';
-}
-
 function ignore(): void {
   // A failed attempt has nothing to close.
 }
@@ -215,15 +211,6 @@ class BackOff {
     const ms = most * (0.5 + Math.random() / 2);
     this.#pauses++;
     if (signal.aborted || this.#pauses > MOST_PAUSES || ms >= this.leftMs) return false;
-    return new Promise((resolve) => {
-      const done = (isOver: boolean): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', abort);
-        resolve(isOver);
-      };
-      const abort = (): void => done(false);
-      const timer = setTimeout(() => done(true), ms);
-      signal.addEventListener('abort', abort, { once: true });
-    });
+    return sleep(ms, true, { signal }).catch(() => false);
   }
 }

@@ -1,6 +1,6 @@
 import type { ErrorCode, FleetError } from '../../base/errors.ts';
 import { quoted } from '../../base/visible.ts';
-import { cannotReach, closedWhile, hintFor, NotTried, type OpenPhase } from '../failure.ts';
+import { cannotReach, closedWhile, hintFor, NotTried, type OpenPhase, TurnedAway } from '../failure.ts';
 import type { SshTarget } from '../target.ts';
 import type { Login } from '../transport.ts';
 
@@ -16,21 +16,14 @@ const STEPS = [
 
 type Step = (typeof STEPS)[number][0] | 'name';
 
-/** The result of a login, from the log of a ssh that has ended with status 255. */
-export type LoginFailure = {
-  readonly error: FleetError;
-  /** The other side closed the connection before the login: it may accept one later. */
-  readonly isTurnedAway: boolean;
-};
-
-/** Finds the reason of a failed login in the log. */
-export function loginFailure(target: SshTarget, log: string): LoginFailure {
+/** Finds the reason of a failed login in the log of a ssh that has ended with status 255. */
+export function loginFailure(target: SshTarget, log: string): FleetError {
   const lines = log.split(/\r?\n/);
   const step = stepOf(lines);
   const error = failureAt(step, target, lines);
   const hasHungUp = ENDED.test(wordsOf(lines).at(-1) ?? '');
   const isTurnedAway = step === 'banner' || (hasHungUp && (step === 'handshake' || step === 'host-key'));
-  return { error, isTurnedAway };
+  return isTurnedAway ? new TurnedAway(error) : error;
 }
 
 /** Finds the details of a login in the log. */

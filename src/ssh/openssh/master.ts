@@ -2,7 +2,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { readFile, stat, truncate } from 'node:fs/promises';
 import { FleetError } from '../../base/errors.ts';
 import { cannotReach, closedHere, lost, MAX_SESSIONS, NoMoreSessions, timedOut } from '../failure.ts';
-import type { PooledConnection, TurnedAway } from '../pooled-transport.ts';
+import type { PooledConnection } from '../pooled-transport.ts';
 import type { SshTarget } from '../target.ts';
 import type { Login, RemoteSession, SessionRequest } from '../transport.ts';
 import { checkArguments, masterArguments, READY } from './arguments.ts';
@@ -31,8 +31,6 @@ const LONGEST_LOG = 100_000;
 /** The characters of ssh's output outside its log that are kept. */
 const MOST_SAID = 4000;
 
-export type MasterOutcome = { readonly kind: 'open'; readonly master: Master } | TurnedAway;
-
 /**
  * Logs in with ssh(1), which then serves sessions at a socket (ssh_config(5), ControlMaster). Rejects with a
  * FleetError. When ssh may ask the user, ssh alone limits the time: only it can exclude the user's time to answer.
@@ -42,7 +40,7 @@ export async function startMaster(
   jumpHost: Master | undefined,
   context: SessionContext,
   { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal },
-): Promise<MasterOutcome> {
+): Promise<Master> {
   if (signal.aborted) throw closedHere(target);
   const socket = await context.folder.newFile('.sock');
   const log = await context.folder.newFile('.log');
@@ -54,7 +52,7 @@ export async function startMaster(
   const end = await firstOf(child, context.mayAsk ? undefined : timeoutMs, signal);
   if (end === 'ready') {
     master.login = readLogin(await master.log());
-    return { kind: 'open', master };
+    return master;
   }
   await master.close();
   const text = await master.log();
@@ -64,9 +62,7 @@ export async function startMaster(
     const hint = 'Install the OpenSSH client, or leave "transport" out of fleet.conf';
     throw new FleetError('local', 'Cannot start ssh on this computer: there is no such program', { hint });
   }
-  const { error, isTurnedAway } = loginFailure(target, text);
-  if (isTurnedAway) return { kind: 'turned-away', error };
-  throw error;
+  throw loginFailure(target, text);
 }
 
 type MasterOptions = {

@@ -58,9 +58,8 @@ export class OpensshTransport extends PooledTransport<Master> {
     const { configFile, environment } = this.#options;
     const context = { configFile, environment, mayAsk, folder: this.#folder };
     const signal = this.closing;
-    const { master } = await this.retryTurnedAway(target, (timeoutMs) =>
+    return this.retryTurnedAway(target, (timeoutMs) =>
       startMaster(target, jumpHost, context, { timeoutMs, signal }),
     );
-    return master;
   }
 }

@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Client, ConnectConfig } from 'ssh2';
 import { isFleetError } from '../../base/errors.ts';
-import { closedHere, closedWhile, type OpenPhase, openFailure, timedOut } from '../failure.ts';
+import { closedHere, closedWhile, type OpenPhase, openFailure, TurnedAway, timedOut } from '../failure.ts';
 import {
   HostKeyCheck,
   type HostKeyVerdict,
@@ -11,7 +11,6 @@ import {
 } from '../host-keys/known-host.ts';
 import { certificateName } from '../keys/certificate.ts';
 import type { Credentials } from '../keys/keys.ts';
-import type { TurnedAway } from '../pooled-transport.ts';
 import type { SshTarget } from '../target.ts';
 import type { Ask } from '../transport.ts';
 import { Authentication } from './authentication.ts';
@@ -23,13 +22,12 @@ import { HostCertificates, offeredAlgorithms } from './offer.ts';
 import { UserAuth } from './user-auth.ts';
 
 /**
- * The result of an attempt: a connection, with the host key if it has to be written to a file; a host key that ended
- * the attempt during the key exchange; or a host that refuses connections for the moment.
+ * The result of an attempt: a connection, with the host key if it has to be written to a file, or a host key that ended
+ * the attempt during the key exchange.
  */
 export type Opened =
   | { readonly kind: 'open'; readonly connection: Connection; readonly newHostKey: Buffer | undefined }
-  | { readonly kind: 'host-key'; readonly key: Buffer; readonly verdict: Refused }
-  | TurnedAway;
+  | { readonly kind: 'host-key'; readonly key: Buffer; readonly verdict: Refused };
 
 type Refused = Exclude<HostKeyVerdict, { kind: 'known' }>;
 
@@ -54,7 +52,7 @@ export type Attempt = {
 /**
  * Connects, checks the host key and logs in, all within `timeoutMs`. An unknown host key is accepted only where
  * the target has `accept-new`; the caller asks the user later, without an open connection. Rejects with a FleetError
- * with one of the `ssh-` codes.
+ * with one of the `ssh-` codes, {@link TurnedAway} among them.
  */
 export async function openConnection(attempt: Attempt): Promise<Opened> {
   const { target, signal, timeoutMs } = attempt;
@@ -123,8 +121,8 @@ function logIn(attempt: Attempt, line: ByteStream, progress: Progress, deadline:
         trouble: line.trouble() ?? counter.greeting,
         spoke: counter.bytesRead > 0,
       });
-      if (progress.phase === 'handshake' && !line.isBroken()) resolve({ kind: 'turned-away', error });
-      else reject(error);
+      const mayAccept = progress.phase === 'handshake' && !line.isBroken();
+      reject(mayAccept ? new TurnedAway(error) : error);
     };
     client.on('close', closed);
     client.on('error', (error: Error & { level?: string; code?: unknown }) => {
