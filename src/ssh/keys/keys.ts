@@ -12,8 +12,14 @@ import {
   type Signer,
   toCredentials,
 } from './credential.ts';
-import { type KeyFile, type LockedKey, readKeyFile, readPublicLine } from './key-file.ts';
-import { type PassphraseSources, Passphrases } from './passphrases.ts';
+import {
+  type KeyFile,
+  type LockedKey,
+  type PassphraseSources,
+  Passphrases,
+  readKeyFile,
+  readPublicLine,
+} from './key-file.ts';
 
 /** The keys to try, in order, and the ones that cannot be tried, each with the reason. */
 export type Credentials = { readonly keys: readonly Credential[]; readonly unusable: readonly string[] };

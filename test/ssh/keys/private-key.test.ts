@@ -1,7 +1,6 @@
 import { sign } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { openOpenSshKey, readOpenSshKey } from '../../../src/ssh/keys/openssh-key.ts';
-import { newKey } from '../../../src/ssh/keys/private-key.ts';
+import { newKey, openOpenSshKey, readOpenSshKey } from '../../../src/ssh/keys/private-key.ts';
 import { isSignedBy, parsePublicLine } from '../../../src/ssh/keys/public-key.ts';
 import { wireStrings } from '../../../src/ssh/keys/wire.ts';
 
