@@ -4,7 +4,6 @@ import { type Algorithm, algorithmsFor, type Credential } from '../keys/credenti
 import type { Credentials } from '../keys/keys.ts';
 import type { AuthenticationMethod, SshTarget } from '../target.ts';
 import type { Ask } from '../transport.ts';
-import type { Deadline } from './deadline.ts';
 import type { AuthReply, UserAuth } from './user-auth.ts';
 
 /** Who logs in where: with these keys, and with the answers of a user who can be asked. */
@@ -186,4 +185,44 @@ export class Authentication {
   #problem({ label }: Credential, message: string): void {
     this.#problems.push(`${label.replace(/ \([^()]*\)$/, '')}: ${message}`);
   }
+}
+
+/** A time limit that is paused while the user is asked. */
+export type Deadline = {
+  /** Pauses the limit until the work has settled. */
+  readonly pauseWhile: <T>(work: Promise<T>) => Promise<T>;
+  readonly cancel: () => void;
+};
+
+/** Calls `late` once `ms` have passed, pauses not counted. */
+export function createDeadline(ms: number, late: () => void): Deadline {
+  let left = ms;
+  let pauses = 0;
+  let since = performance.now();
+  let timer: NodeJS.Timeout | undefined = setTimeout(late, left);
+  const stop = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+  };
+  let isOver = false;
+  return {
+    pauseWhile: async (work) => {
+      if (pauses++ === 0 && !isOver) {
+        stop();
+        left -= performance.now() - since;
+      }
+      try {
+        return await work;
+      } finally {
+        if (--pauses === 0 && !isOver) {
+          since = performance.now();
+          timer = setTimeout(late, Math.max(0, left));
+        }
+      }
+    },
+    cancel: () => {
+      isOver = true;
+      stop();
+    },
+  };
 }

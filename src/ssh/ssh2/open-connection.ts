@@ -13,13 +13,11 @@ import { certificateName } from '../keys/certificate.ts';
 import type { Credentials } from '../keys/keys.ts';
 import type { SshTarget } from '../target.ts';
 import type { Ask } from '../transport.ts';
-import { Authentication } from './authentication.ts';
+import { Authentication, createDeadline, type Deadline } from './authentication.ts';
 import { ByteCounter, type ByteStream, dial, gatherWrites } from './byte-stream.ts';
 import { Connection, pingInterval } from './connection.ts';
-import { createDeadline, type Deadline } from './deadline.ts';
-import { EarlySession } from './early-session.ts';
 import { HostCertificates, offeredAlgorithms } from './offer.ts';
-import { UserAuth } from './user-auth.ts';
+import { EarlySession, UserAuth } from './user-auth.ts';
 
 /**
  * The result of an attempt: a connection, with the host key if it has to be written to a file, or a host key that ended
