@@ -219,9 +219,10 @@ export class Electorate {
   }
 
   /** A machine with two names counts once, and one that shows the state of another machine does not replace it. */
-  #add(machine: string, { state, head }: Found): void {
-    if (state !== undefined && head !== undefined)
-      this.#holdings.set(`${state} ${head.cluster}`, { machine, state, head });
+  #add(machine: string, { state, accepted }: Found): void {
+    if (state === undefined || accepted === undefined) return;
+    const { value: head } = accepted;
+    this.#holdings.set(`${state} ${head.cluster}`, { machine, state, head });
   }
 
   /**

@@ -23,8 +23,8 @@ export async function newVoter(
   holders: HeadVoters,
   owners: ReadonlyMap<string, string>,
 ): Promise<Voter> {
-  const { state, head: own, aside, owner, onDisk } = await holders.find(machine, false);
-  const head = own ?? aside?.value;
+  const { state, accepted, aside, owner, onDisk } = await holders.find(machine, false);
+  const head = (accepted ?? aside)?.value;
   const known = registry.membership.voters.flatMap((voter) => owners.get(voter.machine) ?? []);
   const isForeign = owner !== undefined && known.length > 0 && !known.includes(owner);
   if (isForeign || (head !== undefined && head.cluster !== registry.cluster))
@@ -36,7 +36,7 @@ export async function newVoter(
   if (isLater(head)) throw unusable(machine, 'has a later registry');
   if (
     head !== undefined &&
-    (own === undefined || state === lost || isFormer(head.membership, registry.membership))
+    (accepted === undefined || state === lost || isFormer(head.membership, registry.membership))
   ) {
     const voter = { machine, state: randomId() };
     const hasContents = await holders.fetch(votersOf(registry.membership), registry.segments);

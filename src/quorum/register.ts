@@ -73,7 +73,6 @@ type Proposed = { ballot: Ballot };
 export class Proposer<V extends Value> {
   readonly #acceptors: Acceptors<V>;
   readonly #options: ProposerOptions;
-  #membership: Membership;
   #round = 0;
   /** The last proposal that is known to be chosen. */
   #chosen: Proposal<V> | undefined;
@@ -85,12 +84,11 @@ export class Proposer<V extends Value> {
   constructor(acceptors: Acceptors<V>, options: ProposerOptions) {
     this.#acceptors = acceptors;
     this.#options = options;
-    this.#membership = options.membership;
   }
 
   /** The voters as far as they are known. */
   get membership(): Membership {
-    return this.#membership;
+    return this.#chosen?.value.membership ?? this.#options.membership;
   }
 
   /** The last proposal that is known to be chosen. */
@@ -102,7 +100,7 @@ export class Proposer<V extends Value> {
   get outOfReach(): readonly Voter[] {
     const most = this.#mostRound;
     if (most === undefined) return [];
-    return votersOf(this.#membership).filter(({ state }) => (this.#rounds.get(state) ?? 0) > most);
+    return votersOf(this.membership).filter(({ state }) => (this.#rounds.get(state) ?? 0) > most);
   }
 
   /**
@@ -178,7 +176,7 @@ export class Proposer<V extends Value> {
       // No voter was asked, so another proposer may have changed the value.
       return early ? this.#attempt(decide, proposed) : { kind: 'chosen', value };
     }
-    const before = prepared?.value.membership ?? this.#membership;
+    const before = prepared?.value.membership ?? this.membership;
     const reached = (answers: Answers<V>): boolean => {
       const accepted = new Set(keep(answers, (stored) => isAt(stored, { ballot, value })).keys());
       return hasQuorum(before, accepted) && hasQuorum(value.membership, accepted);
@@ -221,7 +219,7 @@ export class Proposer<V extends Value> {
 
   /** The membership that counts, then the one that was known before: its voters lead to the voters of today. */
   #memberships(found: Proposal<V> | undefined): readonly [Membership, Membership] {
-    return [found?.value.membership ?? this.#membership, this.#membership];
+    return [found?.value.membership ?? this.membership, this.membership];
   }
 
   /** Whether the proposal is known to be chosen. */
@@ -233,7 +231,6 @@ export class Proposer<V extends Value> {
   #remember(chosen: Proposal<V>): void {
     if (compareBallots(chosen.ballot, this.#chosen?.ballot ?? NO_BALLOT) <= 0) return;
     this.#chosen = chosen;
-    this.#membership = chosen.value.membership;
   }
 
   /** The next round is above those of all voters, except the ones out of reach. */
@@ -248,62 +245,51 @@ export class Proposer<V extends Value> {
    */
   get #mostRound(): number | undefined {
     const rounds = this.#knownRounds;
-    if (rounds.length * 2 <= votersOf(this.#membership).length) return undefined;
+    if (rounds.length * 2 <= votersOf(this.membership).length) return undefined;
     return (rounds[Math.floor((rounds.length - 1) / 2)] ?? 0) + MAX_AHEAD;
   }
 
   /** From the lowest to the highest. */
   get #knownRounds(): readonly number[] {
-    return votersOf(this.#membership)
+    return votersOf(this.membership)
       .flatMap(({ state }) => this.#rounds.get(state) ?? [])
       .sort((a, b) => a - b);
   }
 
-  #gather(
+  /**
+   * Asks voters until the goal is reached, no answer is outstanding, or the patience with those that do not answer is over.
+   * Answers can add voters to the goal.
+   */
+  async #gather(
     ask: (voter: Voter) => Promise<Stored<V> | undefined>,
     judge: (answers: Answers<V>) => Goal,
   ): Promise<Answers<V>> {
-    const remember = async (voter: Voter): Promise<Stored<V> | undefined> => {
-      const stored = await ask(voter);
-      if (stored !== undefined) this.#rounds.set(voter.state, stored.promised.round);
-      return stored;
-    };
-    return gather(this.#options.patience, remember, judge);
-  }
-}
-
-/**
- * Asks voters until the goal is reached, no answer is outstanding, or the patience with those that do not answer is over.
- * Answers can add voters to the goal.
- */
-async function gather<V>(
-  patience: () => Promise<void>,
-  ask: (voter: Voter) => Promise<Stored<V> | undefined>,
-  judge: (answers: Answers<V>) => Goal,
-): Promise<Answers<V>> {
-  const answers = new Map<string, Stored<V>>();
-  const outstanding = new Map<string, Promise<void>>();
-  const asked = new Set<string>();
-  let isOver = false;
-  let waiting: Promise<void> | undefined;
-  for (;;) {
-    const goal = judge(answers);
-    if (goal.reached || isOver) return answers;
-    for (const voter of goal.of.flatMap(votersOf)) {
-      if (asked.has(voter.state)) continue;
-      asked.add(voter.state);
-      const answered = ask(voter).then((stored) => {
-        outstanding.delete(voter.state);
-        if (stored !== undefined) answers.set(voter.state, stored);
-      });
-      outstanding.set(voter.state, answered);
+    const answers = new Map<string, Stored<V>>();
+    const outstanding = new Map<string, Promise<void>>();
+    const asked = new Set<string>();
+    let isOver = false;
+    let waiting: Promise<void> | undefined;
+    for (;;) {
+      const goal = judge(answers);
+      if (goal.reached || isOver) return answers;
+      for (const voter of goal.of.flatMap(votersOf)) {
+        if (asked.has(voter.state)) continue;
+        asked.add(voter.state);
+        const answered = ask(voter).then((stored) => {
+          outstanding.delete(voter.state);
+          if (stored === undefined) return;
+          answers.set(voter.state, stored);
+          this.#rounds.set(voter.state, stored.promised.round);
+        });
+        outstanding.set(voter.state, answered);
+      }
+      if (outstanding.size === 0) return answers;
+      if (waiting === undefined && hasQuorum(goal.of[0], new Set(answers.keys())))
+        waiting = this.#options.patience().then(() => {
+          isOver = true;
+        });
+      await Promise.race([...outstanding.values(), ...(waiting === undefined ? [] : [waiting])]);
     }
-    if (outstanding.size === 0) return answers;
-    if (waiting === undefined && hasQuorum(goal.of[0], new Set(answers.keys())))
-      waiting = patience().then(() => {
-        isOver = true;
-      });
-    await Promise.race([...outstanding.values(), ...(waiting === undefined ? [] : [waiting])]);
   }
 }
 

@@ -66,10 +66,10 @@ function remainsIn(
   isBefore: (head: Head) => boolean,
 ): Remains | undefined {
   const answers = [...found].map(([machine, answer]) => ({ machine, ...answer }));
-  const valid = answers.flatMap(({ machine, state, head, ballot }) =>
-    state === undefined || head === undefined || ballot === undefined
+  const valid = answers.flatMap(({ machine, state, accepted }) =>
+    state === undefined || accepted === undefined
       ? []
-      : [{ machine, state, head, ballot }],
+      : [{ machine, state, head: accepted.value, ballot: accepted.ballot }],
   );
   const states = new Set(answers.flatMap(({ state }) => state ?? []));
   // A recovery needs no promise of a voter, so what does not count as a vote is as good as the rest.
@@ -131,8 +131,8 @@ export function nextEra(
   latest: number,
 ): Membership {
   const owners = holders.flatMap((machine) => found.get(machine)?.owner ?? []);
-  const isOurs = ({ head: own, aside, owner }: Found): boolean => {
-    const other = own ?? aside?.value;
+  const isOurs = ({ accepted, aside, owner }: Found): boolean => {
+    const other = (accepted ?? aside)?.value;
     const isOwned = owner === undefined || owners.length === 0 || owners.includes(owner);
     return isOwned && (other === undefined || other.cluster === head.cluster);
   };

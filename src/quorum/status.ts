@@ -62,9 +62,10 @@ async function statusOfVoter(
   try {
     const found = await findInTime(machine, false, holders);
     if (found.state !== state) return { machine, state: 'lost' };
-    const revision = found.head?.revision ?? 0;
+    const stored = found.accepted?.value;
+    const revision = stored?.revision ?? 0;
     if (revision < head.revision) return { machine, state: 'behind', revision };
-    const isCurrent = found.head === head || revision > head.revision;
+    const isCurrent = stored === head || revision > head.revision;
     if (isCurrent && holders.isBeforeRead(head))
       return { machine, state: 'former', revision, isContained: true };
     return { machine, state: isCurrent ? 'current' : 'lost', revision };
@@ -81,7 +82,7 @@ async function formerOn(
 ): Promise<VoterStatus | undefined> {
   const found = await findInTime(machine, false, holders).catch(ignoreFleetError);
   // A copy has the same changes.
-  const head = found?.head ?? found?.aside?.value;
+  const head = (found?.accepted ?? found?.aside)?.value;
   if (head?.cluster !== present.cluster || !isFormer(head.membership, present.membership)) return undefined;
   return { machine, state: 'former', revision: head.revision, isContained: isContained(head, present) };
 }

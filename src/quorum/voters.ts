@@ -70,12 +70,10 @@ export interface TextCache {
   keep(hashes: readonly string[]): void;
 }
 
-/** A machine: its state, undefined for one without a state that counts, and the head that it has. */
-export type Found = {
+/** A machine, and what it has stored under a state that counts. */
+export type Found = Stored<Head> & {
+  /** Undefined for a machine without a state that counts. */
   readonly state: string | undefined;
-  readonly head: Head | undefined;
-  /** That of the head. */
-  readonly ballot: Ballot | undefined;
   /** It has stored something that does not count. */
   readonly isInvalid: boolean;
   /** Also if it does not count; undefined if there is none, or the file cannot be read. */
@@ -84,8 +82,6 @@ export type Found = {
   readonly aside: Proposal<Head> | undefined;
   readonly owner: string | undefined;
 };
-
-type HeadAnswer = Omit<Found, 'head' | 'ballot'> & { readonly stored: Stored<Head> };
 
 /** The time after which the next voter is asked for contents, in ms. */
 const NEXT_VOTER_MS = 500;
@@ -118,7 +114,7 @@ export class HeadVoters implements Acceptors<Head> {
   /** The states of the machines that answered, the latest answer last; undefined for none that counts. */
   readonly #states = new Map<string, string | undefined>();
   /** Requests of {@link look}, for the read that follows it. */
-  readonly #fresh = new Map<string, Promise<HeadAnswer>>();
+  readonly #fresh = new Map<string, Promise<Found>>();
   readonly #failures = new Map<string, FleetError>();
 
   constructor(options: HoldersOptions) {
@@ -156,12 +152,12 @@ export class HeadVoters implements Acceptors<Head> {
       : ({ kind: 'read' } as const);
     const answer = this.#request(machine, action, withTexts);
     this.#fresh.set(machine, answer);
-    return answer.then(foundIn);
+    return answer;
   }
 
   /** The head that a machine has. */
-  async find(machine: string, withTexts: boolean): Promise<Found> {
-    return foundIn(await this.#request(machine, { kind: 'read' }, withTexts));
+  find(machine: string, withTexts: boolean): Promise<Found> {
+    return this.#request(machine, { kind: 'read' }, withTexts);
   }
 
   /**
@@ -186,7 +182,7 @@ export class HeadVoters implements Acceptors<Head> {
   /** The state of a machine, which is made if it has none, or has `unless`. Throws FleetError `registry-unavailable` if it cannot be used. */
   async create(machine: string, unless?: string): Promise<Voter & { readonly head: Head | undefined }> {
     this.#fresh.delete(machine);
-    const { state, stored } = await this.#request(machine, {
+    const { state, accepted } = await this.#request(machine, {
       kind: 'create',
       ...(unless !== undefined && { unless }),
     });
@@ -196,7 +192,7 @@ export class HeadVoters implements Acceptors<Head> {
         `Machine "${machine}" has a registry that cannot be read`,
         { hint: 'Move /var/lib/fleet/registry away on that machine' },
       );
-    return { machine, state, head: stored.accepted?.value };
+    return { machine, state, head: accepted?.value };
   }
 
   /** Stores a head under the new state of a voter, in place of what was found there; false if the machine has changed, or did not answer. */
@@ -310,14 +306,14 @@ export class HeadVoters implements Acceptors<Head> {
     asked = this.#request(voter.machine, action),
   ): Promise<Stored<Head> | undefined> {
     try {
-      const { state, stored } = await asked;
-      return state === voter.state ? stored : undefined;
+      const found = await asked;
+      return found.state === voter.state ? found : undefined;
     } catch {
       return undefined;
     }
   }
 
-  async #request(machine: string, action: VoterRequest['action'], withTexts = false): Promise<HeadAnswer> {
+  async #request(machine: string, action: VoterRequest['action'], withTexts = false): Promise<Found> {
     const isSetBack = this.#options.progress.expect();
     const asked = this.#options.ask(machine, {
       register: this.#options.register,
@@ -346,12 +342,12 @@ export class HeadVoters implements Acceptors<Head> {
     const onDisk = answer.state === undefined ? undefined : { state: answer.state, accepted: ballot };
     // A copy is no vote, but it shows that its era has begun.
     if (head !== undefined) this.#options.eras.note(machine, head);
-    const found = { state, onDisk, owner: answer.owner, isInvalid };
-    if (state === undefined) return { ...found, stored: { promised }, aside: proposal };
+    const found = { state, promised, onDisk, owner: answer.owner, isInvalid };
+    if (state === undefined) return { ...found, aside: proposal };
     this.#options.progress.learn({ ...shown, state }, head);
     this.#holdings.set(state, answer.contents);
     this.#accepted.set(state, ballot);
-    return { ...found, stored: { promised, ...(proposal && { accepted: proposal }) }, aside: undefined };
+    return { ...found, ...(proposal && { accepted: proposal }), aside: undefined };
   }
 
   /** Equal texts give the same object, so that equal values can be compared. */
@@ -367,9 +363,4 @@ export class HeadVoters implements Acceptors<Head> {
     const [oldest] = this.#heads.keys();
     if (this.#heads.size > MOST_HEADS && oldest !== undefined) this.#heads.delete(oldest);
   }
-}
-
-function foundIn({ stored, ...rest }: HeadAnswer): Found {
-  const { value: head, ballot } = stored.accepted ?? {};
-  return { ...rest, head, ballot };
 }

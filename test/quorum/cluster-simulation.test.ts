@@ -125,8 +125,8 @@ describe('a registry that is recovered, on machines of which one has another reg
         replace<typeof Recovery>(`${QUORUM}/remains.ts`, ({ findRemains }) => ({
           findRemains: async (...args) => {
             const remains = await findRemains(...args);
-            const heads = [...(remains?.found.values() ?? [])].flatMap(({ head }): Heads.Head[] =>
-              head ? [head] : [],
+            const heads = [...(remains?.found.values() ?? [])].flatMap(({ accepted }): Heads.Head[] =>
+              accepted ? [accepted.value] : [],
             );
             const [oldest] = heads.toSorted((a, b) => a.revision - b.revision);
             return remains && oldest && { ...remains, head: oldest };

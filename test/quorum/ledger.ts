@@ -185,7 +185,7 @@ export class Ledger {
         this.violations.push('a recovery does not name the missing voters');
     }
     // What does not count as a vote can be continued with, too.
-    const heads = [...found.values()].flatMap((each) => each.head ?? each.aside?.value ?? []);
+    const heads = [...found.values()].flatMap((each) => (each.accepted ?? each.aside)?.value ?? []);
     const ours = heads.filter(({ cluster }) => cluster === CLUSTER);
     if (head.cluster !== CLUSTER) {
       if (ours.length * 2 >= heads.length)
