@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { deferred } from '../base/async.ts';
+import { createLimit, deferred } from '../base/async.ts';
 import { isFleetError } from '../base/errors.ts';
 import {
   applyChanges,
@@ -59,8 +59,8 @@ export class QuorumStore implements Store {
   /** The contents that this user has read before, or recovered, by hash. */
   readonly #known: Set<string>;
   #snapshot: { readonly head: Head; readonly snapshot: Snapshot } | undefined;
-  #commits: Promise<unknown> = Promise.resolve();
-  #tending: Promise<unknown> = Promise.resolve();
+  readonly #commits = createLimit(1);
+  readonly #changesOfVoters = createLimit(1);
 
   constructor(options: QuorumOptions) {
     this.#options = options;
@@ -110,10 +110,9 @@ export class QuorumStore implements Store {
   }
 
   async commit(changes: readonly Change[], at?: number): Promise<CommitResult> {
-    // A rejection of the commit before is that caller's.
-    const turn = this.#commits.then(() => this.#begin((electorate) => this.#commit(electorate, changes, at)));
-    this.#commits = turn.catch(() => undefined);
-    const result = await turn;
+    const result = await this.#commits(() =>
+      this.#begin((electorate) => this.#commit(electorate, changes, at)),
+    );
     if (result.kind === 'committed') this.#waits.ringAll();
     return result;
   }
@@ -156,7 +155,8 @@ export class QuorumStore implements Store {
   async close(): Promise<void> {
     this.#waits.close();
     this.#closed.resolve();
-    await Promise.all([this.#commits, this.#tending]);
+    const nothing = async (): Promise<void> => undefined;
+    await Promise.all([this.#commits(nothing), this.#changesOfVoters(nothing)]);
     await this.#options.close?.();
   }
 
@@ -235,10 +235,8 @@ export class QuorumStore implements Store {
    * Replaces voters where that is needed. `candidates` are all machines of the cluster. Without a need, no machine is asked
    * after the first read.
    */
-  async tend(candidates: readonly Candidate[]): Promise<readonly VoterChange[]> {
-    const turn = this.#tending.then(() => this.#electorate.tend(candidates));
-    this.#tending = turn.catch(() => undefined);
-    return turn;
+  tend(candidates: readonly Candidate[]): Promise<readonly VoterChange[]> {
+    return this.#changesOfVoters(() => this.#electorate.tend(candidates));
   }
 
   /** Asks machines that answer again whether they have a former registry; none unless the registry was recovered. */

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createLimit } from '../base/async.ts';
 import { FleetError } from '../base/errors.ts';
 import { makeFolder, NOTHING_STORED, readStored, recordsPath, writeStored } from './folder.ts';
 import { type LockAttempt, sweepLocks, tryLock } from './lock.ts';
@@ -35,7 +36,7 @@ class FileStore implements Store {
   readonly #pollInterval: number;
   readonly #waits = createWaits();
   #stored = NOTHING_STORED;
-  #lastCommit: Promise<unknown> = Promise.resolve();
+  readonly #inTurn = createLimit(1);
 
   constructor(folder: string, { lockTimeout = 10_000, pollInterval = 1_000 }: FileStoreOptions) {
     this.#folder = folder;
@@ -52,9 +53,7 @@ class FileStore implements Store {
   }
 
   commit(changes: readonly Change[]): Promise<CommitResult> {
-    const result = this.#lastCommit.then(() => this.#commit(changes));
-    this.#lastCommit = result.catch(() => {});
-    return result;
+    return this.#inTurn(() => this.#commit(changes));
   }
 
   waitForChange(after: number, signal: AbortSignal): Promise<boolean> {
@@ -66,7 +65,7 @@ class FileStore implements Store {
 
   async close(): Promise<void> {
     this.#waits.close();
-    await this.#lastCommit;
+    await this.#inTurn(async () => undefined);
     this.#stored = NOTHING_STORED;
   }
 

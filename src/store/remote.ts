@@ -64,13 +64,8 @@ class RemoteStore implements Store {
 
   commit(changes: readonly Change[]): Promise<CommitResult> {
     const result = this.#ask({ call: 'commit', changes }) as Promise<CommitResult>;
-    const settled = result.then(
-      () => undefined,
-      () => undefined,
-    );
-    this.#commits.add(settled);
-    void settled.then(() => this.#commits.delete(settled));
-    return result;
+    this.#commits.add(result);
+    return result.finally(() => this.#commits.delete(result));
   }
 
   waitForChange(after: number, signal: AbortSignal): Promise<boolean> {
@@ -90,7 +85,7 @@ class RemoteStore implements Store {
 
   async close(): Promise<void> {
     this.#closed.abort();
-    await Promise.all(this.#commits);
+    await Promise.allSettled(this.#commits);
     await this.#lines.close();
   }
 

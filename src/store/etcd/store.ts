@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { untilAny } from '../../base/async.ts';
+import { createLimit, untilAny } from '../../base/async.ts';
 import { FleetError } from '../../base/errors.ts';
 import { applyChanges, findRecord, partOf, type Snapshot } from '../snapshot.ts';
 import type { Change, CommitResult, Listing, Store, StoreRecord } from '../store.ts';
@@ -43,7 +43,7 @@ class EtcdStore implements Store {
   readonly #keys;
   readonly #closing = new AbortController();
   #state = NO_STATE;
-  #lastCommit: Promise<unknown> = Promise.resolve();
+  readonly #inTurn = createLimit(1);
 
   constructor(options: EtcdOptions) {
     this.#client = new EtcdClient(options);
@@ -60,9 +60,7 @@ class EtcdStore implements Store {
   }
 
   commit(changes: readonly Change[]): Promise<CommitResult> {
-    const result = this.#lastCommit.then(() => this.#commit(changes));
-    this.#lastCommit = result.catch(() => {});
-    return result;
+    return this.#inTurn(() => this.#commit(changes));
   }
 
   waitForChange(after: number, signal: AbortSignal): Promise<boolean> {
@@ -81,7 +79,7 @@ class EtcdStore implements Store {
 
   async close(): Promise<void> {
     this.#closing.abort();
-    await this.#lastCommit;
+    await this.#inTurn(async () => undefined);
     this.#client.close();
   }
 
