@@ -104,10 +104,14 @@ class EtcdStore implements Store {
       if (outcome.kind === 'conflict') return outcome;
       if (outcome.after === before.snapshot) return { kind: 'committed', revision };
       if (before.headRevision === '0') await this.#refuseNested();
-      const result = await this.#write(before, outcome.after, changes, name);
-      if (result === 'written') return { kind: 'committed', revision: outcome.after.revision };
-      if (result === 'late') await sleep(Math.random() * Math.min(attempt * 4, 40));
-      else [doubt, sentAt, doubts] = [result, doubt === undefined ? revision : sentAt, doubts + 1];
+      const commit = { before, after: outcome.after, changes, name };
+      const result = await writeState(this.#client, this.#keys, commit);
+      if (result.kind === 'written') {
+        this.#state = result.state;
+        return { kind: 'committed', revision: outcome.after.revision };
+      }
+      if (result.kind === 'late') await sleep(Math.random() * Math.min(attempt * 4, 40));
+      else [doubt, sentAt, doubts] = [result.error, doubt === undefined ? revision : sentAt, doubts + 1];
     }
     throw doubt === undefined ? overtaken() : uncertain(doubt);
   }
@@ -127,14 +131,6 @@ class EtcdStore implements Store {
     // Reads and commits of this store may have overtaken this one.
     if (found.etcdRevision >= this.#state.etcdRevision) this.#state = found;
     return found;
-  }
-
-  async #write(before: State, after: Snapshot, changes: readonly Change[], name: string) {
-    const result = await writeState(this.#client, this.#keys, { before, after, changes, name });
-    if (result.kind === 'unanswered') return result.error;
-    if (result.kind === 'late') return 'late';
-    this.#state = result.state;
-    return 'written';
   }
 }
 
