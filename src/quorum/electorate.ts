@@ -79,26 +79,20 @@ export class Electorate {
   async open(): Promise<Proposer<Head> | undefined> {
     // What was found before this call is too old for the read that follows it.
     if (this.#opening !== undefined) this.#holders.forget();
-    const proposer = await this.#openOnce();
+    const opening = this.#opening ?? this.#locateTwice();
+    this.#opening = opening;
+    let proposer: Proposer<Head> | undefined;
+    try {
+      proposer = await opening;
+    } finally {
+      // Without a registry, the next call looks again.
+      if (proposer === undefined && this.#opening === opening) this.#opening = undefined;
+    }
     const latest = this.#cluster === undefined ? undefined : this.#holders.latestOf(this.#cluster);
     if (proposer === undefined || latest === undefined) return proposer;
     if (eraOf(latest.membership) <= eraOf(proposer.membership)) return proposer;
     this.#opening = Promise.resolve(this.#proposer(randomProposer(), latest));
     return this.#opening;
-  }
-
-  #openOnce(): Promise<Proposer<Head> | undefined> {
-    const opening = this.#opening ?? this.#locateTwice();
-    this.#opening = opening;
-    void opening.then(
-      (proposer) => {
-        if (proposer === undefined && this.#opening === opening) this.#opening = undefined;
-      },
-      () => {
-        if (this.#opening === opening) this.#opening = undefined;
-      },
-    );
-    return opening;
   }
 
   /**
