@@ -53,6 +53,8 @@ describe.skipIf(!hasSshd)('a host that shows a certificate', () => {
       /not valid: it is valid from 20\d\d-/,
     ],
     ['for another host', { options: ['-h', '-n', 'web-1'] }, /not valid: it is for "web-1"$/],
+    // The patterns of OpenSSH have no classes.
+    ['with a class of characters', { options: ['-h', '-n', '127.0.0.[1]'] }, /not valid: it is for "127/],
     ['without a name', { options: ['-h'] }, /not valid: it names no host$/],
     ['with options', { options: [...GOOD, '-O', 'critical:x=y'] }, /options that are not known: x$/],
     ['whose authority is revoked', { options: GOOD, more: revokeAuthority }, /is revoked by line 2 of /],

@@ -1,4 +1,4 @@
-import { matchesGlob } from '../../base/glob.ts';
+import { matchesPattern } from '../pattern.ts';
 import { isSignedBy, keyType } from './public-key.ts';
 import { WireReader, wireStrings } from './wire.ts';
 
@@ -103,7 +103,7 @@ export function certificateFault(certificate: Certificate, host: string, now: nu
   if (seconds >= validBefore) return `it has expired on ${day(validBefore)}`;
   // A certificate without names would be valid for every host that has its key.
   if (principals.length === 0) return 'it names no host';
-  const isFor = principals.some((principal) => matchesGlob(principal.toLowerCase(), host.toLowerCase()));
+  const isFor = principals.some((principal) => matchesPattern(host.toLowerCase(), principal.toLowerCase()));
   return isFor ? undefined : `it is for ${principals.map((name) => `"${name}"`).join(', ')}`;
 }
 
