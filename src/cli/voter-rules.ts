@@ -9,7 +9,7 @@ import { RegistryView } from '../registry/view.ts';
 import type { Snapshot } from '../store/snapshot.ts';
 import type { Change } from '../store/store.ts';
 import type { SystemdDriver } from '../systemd/driver.ts';
-import { type VoterPlace, voterPlacesQuery } from '../systemd/voter-places.ts';
+import { type VoterPlace, voterPlacesQuery } from '../systemd/queries.ts';
 import { shownBy } from './accepted-rounds.ts';
 
 /** What a register on the machines asks about the cluster: its machines, and which of them may be voters. */

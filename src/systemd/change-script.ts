@@ -19,10 +19,9 @@ import {
   watchStarts,
 } from './change-jobs.ts';
 import { CONFIRM_FUNCTIONS } from './confirmation.ts';
-import { leaseWords } from './queries.ts';
+import { leaseWords, type VoterPlace, voterWords } from './queries.ts';
 import { writeRecord } from './record.ts';
 import { complete, LOCK_WAIT_SECONDS } from './script.ts';
-import { type VoterPlace, voterWords } from './voter-places.ts';
 
 /** The cluster that a machine belongs to, and where the voters of its registry are, if it is on the machines. */
 export type Owner = { readonly clusterId: string; readonly voters?: readonly VoterPlace[] };

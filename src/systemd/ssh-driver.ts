@@ -20,12 +20,11 @@ import {
 } from './driver.ts';
 import { journalBytes, readJournalScript } from './journal.ts';
 import { openJournal } from './journal-stream.ts';
-import { journalsQuery, statesQuery } from './queries.ts';
+import { journalsQuery, statesQuery, type VoterPlace } from './queries.ts';
 import { changedUnits } from './read-evidence.ts';
 import { readOutcomes } from './read-outcomes.ts';
 import { MACHINE_PATHS, type MachinePaths } from './script.ts';
 import { ScriptRunner } from './script-runner.ts';
-import type { VoterPlace } from './voter-places.ts';
 
 /** How many journal lines are shown for a failed unit, and for how many units of one machine. */
 const JOURNAL_LINES = 10;

@@ -14,9 +14,9 @@ import { type SshTarget, TARGET_DEFAULTS } from '../../src/ssh/target.ts';
 import type { RemoteProcess, Transport } from '../../src/ssh/transport.ts';
 import { DEFAULT_WAIT, type MachineSession, type Query, type WaitPolicy } from '../../src/systemd/driver.ts';
 import { observeQuery } from '../../src/systemd/observation.ts';
+import type { VoterPlace } from '../../src/systemd/queries.ts';
 import type { MachinePaths } from '../../src/systemd/script.ts';
 import { createSshDriver } from '../../src/systemd/ssh-driver.ts';
-import type { VoterPlace } from '../../src/systemd/voter-places.ts';
 import { keepVariables, LocalShell, type LocalShellOptions, rewriteCommand } from './local-shell.ts';
 
 export const CLUSTER = '5f0c6c1e-0000-4000-8000-000000000001';

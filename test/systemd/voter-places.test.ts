@@ -1,6 +1,6 @@
 import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { readVoterPlaces, voterPlacesQuery } from '../../src/systemd/voter-places.ts';
+import { readVoterPlaces, voterPlacesQuery } from '../../src/systemd/queries.ts';
 import { createLocalMachine } from '../support/local-machine.ts';
 import { SHELLS } from '../support/local-shell.ts';
 import { changes, unitText } from './changes.ts';
