@@ -2,13 +2,13 @@ import { FleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
 import { type Confirmation, REVERT_CAUSES, type RevertCause } from '../cluster/confirmation.ts';
 import { hasStarted, isFinished, type SystemdState } from '../cluster/unit-state.ts';
-import { keepTo, LIMITS, readNumber, readWord } from '../machine/limits.ts';
+import { readNumber, readWord } from '../machine/limits.ts';
 import { quote } from '../ssh/shell.ts';
 import confirmShell from './confirm.sh';
 import type { Query } from './driver.ts';
 import { findSection, type Section } from './frame.ts';
 import { readStates } from './read-evidence.ts';
-import { readOwnUnitName } from './record.ts';
+import { readBlocks, readOwnUnitName } from './record.ts';
 import { complete, withoutComments } from './script.ts';
 
 /** A change to confirm: its unit, its decision, the digest of its text, and the id of the script that made it. */
@@ -124,17 +124,10 @@ export function revertQuery(change: Unconfirmed): Query<RevertState> {
 
 /** Reads concatenated files `armed` and `reverted` of confirm.sh; an incomplete one is left out. */
 export function readConfirmations(text: string): readonly Confirmation[] {
-  const blocks = text.split(/(?=unit=)/, LIMITS.units.most + 1);
-  keepTo('units', blocks.length);
-  return blocks.map(readConfirmation).filter((each) => each !== undefined);
+  return readBlocks(text, readConfirmation);
 }
 
-function readConfirmation(block: string): Confirmation | undefined {
-  const values = new Map<string, string>();
-  for (const line of block.split('\n')) {
-    const equals = line.indexOf('=');
-    if (equals > 0) values.set(line.slice(0, equals), line.slice(equals + 1));
-  }
+function readConfirmation(values: ReadonlyMap<string, string>): Confirmation | undefined {
   const value = (key: string): string => values.get(key) ?? '';
   const why = REVERT_CAUSES.find((cause) => cause === value('why'));
   const isReverted = value('state') === 'reverted' && values.has('at');

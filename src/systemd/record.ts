@@ -9,22 +9,32 @@ export function writeRecord(record: UnitRecord): string {
   return `unit=${unit}\ntoken=${token}\nhash=${hash}\ndigest=${digest}\ntarget=${target}\n`;
 }
 
-/**
- * Reads concatenated records. An incomplete record is left out; the next one may follow on the same line, because no value can
- * contain `unit=`. Throws FleetError `bad-answer` for a value that fleet did not write.
- */
+/** Reads concatenated records. Throws FleetError `bad-answer` for a value that fleet did not write. */
 export function readRecords(text: string): readonly UnitRecord[] {
-  const records = text.split(/(?=unit=)/, LIMITS.units.most + 1);
-  keepTo('units', records.length);
-  return records.map((lines) => readRecord(lines)).filter((record) => record !== undefined);
+  return readBlocks(text, readRecord);
 }
 
-function readRecord(lines: string): UnitRecord | undefined {
-  const values = new Map<string, string>();
-  for (const line of lines.split('\n')) {
-    const equals = line.indexOf('=');
-    if (equals > 0) values.set(line.slice(0, equals), line.slice(equals + 1));
-  }
+/**
+ * Reads concatenated blocks of lines `key=value`, which begin with `unit=`. A block that is incomplete to `read` is left out; the
+ * next one may follow on the same line, because no value can contain `unit=`.
+ */
+export function readBlocks<T>(
+  text: string,
+  read: (values: ReadonlyMap<string, string>) => T | undefined,
+): readonly T[] {
+  const blocks = text.split(/(?=unit=)/, LIMITS.units.most + 1);
+  keepTo('units', blocks.length);
+  return blocks.flatMap((block) => {
+    const values = new Map<string, string>();
+    for (const line of block.split('\n')) {
+      const equals = line.indexOf('=');
+      if (equals > 0) values.set(line.slice(0, equals), line.slice(equals + 1));
+    }
+    return read(values) ?? [];
+  });
+}
+
+function readRecord(values: ReadonlyMap<string, string>): UnitRecord | undefined {
   const unit = values.get('unit');
   const target = TARGET_STATES.find((state) => state === values.get('target'));
   if (unit === undefined || target === undefined) return undefined;

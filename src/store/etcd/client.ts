@@ -8,7 +8,7 @@ import { type Endpoint, type EtcdOptions, readSecrets } from './options.ts';
 import { type Refusal, readRefusal, refused, type Silence, unreachable, wantsNewToken } from './trouble.ts';
 
 export type CallOptions = {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** The request goes to one endpoint, once: it must not be executed twice. */
   readonly once?: boolean;
 };

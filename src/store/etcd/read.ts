@@ -38,11 +38,11 @@ type Reading = {
  * it has them and has not changed.
  */
 export async function readState(reading: Reading, prefixes: readonly string[]): Promise<State> {
-  const { client, keys, known } = reading;
+  const { client, keys, known, signal } = reading;
   const parts = partsOf(known, prefixes);
   const missing = parts.filter((part) => !known.prefixes.includes(part));
   for (;;) {
-    const answer = await client.call('kv/txn', question(reading, parts, missing), optionsOf(reading));
+    const answer = await client.call('kv/txn', question(reading, parts, missing), { signal });
     const etcdRevision = revisionOf(answer);
     const read = (first: readonly Message[], below: readonly string[]) =>
       readRecords(reading, first, below, etcdRevision);
@@ -131,10 +131,6 @@ function snapshotOf(keys: Keys, revision: number, records: readonly StoreRecord[
   return { revision, records: sortRecords(records) };
 }
 
-function optionsOf({ signal }: Reading): { readonly signal?: AbortSignal } {
-  return signal === undefined ? {} : { signal };
-}
-
 /** Records of one range: etcd has to answer all of a request within 2 s. */
 const PAGE = 2_000;
 
@@ -151,14 +147,14 @@ async function readRecords(
   below: readonly string[],
   etcdRevision: bigint,
 ): Promise<Found | 'compacted'> {
-  const { client, keys } = reading;
+  const { client, keys, signal } = reading;
   const stored: KeyValue[] = [];
   for (const [index, prefix] of below.entries()) {
     let page = first[index] ?? {};
     stored.push(...readKeys(page));
     while (page.more === true) {
       const next = rangeOf(`${stored.at(-1)?.key}\0`, keys.below(prefix)[1], etcdRevision);
-      const result = await client.ask('kv/range', { ...next, limit: PAGE }, optionsOf(reading));
+      const result = await client.ask('kv/range', { ...next, limit: PAGE }, { signal });
       if (result.kind === 'refused' && isCompacted(result.refusal)) return 'compacted';
       page = answerOf(result);
       stored.push(...readKeys(page));
@@ -174,7 +170,7 @@ async function readPieces(
   stored: readonly KeyValue[],
   etcdRevision: bigint,
 ): Promise<ReadonlyMap<string, string> | 'compacted'> {
-  const { client, keys, known } = reading;
+  const { client, keys, known, signal } = reading;
   const texts = new Map<string, string>();
   for (const [key, { id }] of known.pieces) {
     const record = findRecord(known.snapshot, key);
@@ -187,7 +183,7 @@ async function readPieces(
   for (let start = 0; start < missing.length; start += AT_ONCE) {
     const some = missing.slice(start, start + AT_ONCE);
     const success = some.map(({ pieces }) => range(...keys.pieces(pieces.id), etcdRevision));
-    const result = await client.ask('kv/txn', { success }, optionsOf(reading));
+    const result = await client.ask('kv/txn', { success }, { signal });
     if (result.kind === 'refused' && isCompacted(result.refusal)) return 'compacted';
     const ranges = rangesOf(answerOf(result));
     for (const [index, { key, pieces }] of some.entries()) {
