@@ -2,7 +2,7 @@ import type { AlgorithmList, Algorithms, Client } from 'ssh2';
 import { hostKeyAlgorithms, type KnownHost } from '../host-keys/known-host.ts';
 import { certificateName, certifiedType, parseCertificate } from '../keys/certificate.ts';
 import type { SshTarget } from '../target.ts';
-import { type KexInit, type KeyExchange, privateParts } from './parts.ts';
+import { type KexInit, type KeyExchange, type Protocol, privateParts } from './parts.ts';
 
 /**
  * Host certificates for ssh2, which supports plain keys only. Their algorithms are offered before those of plain keys.
@@ -10,14 +10,14 @@ import { type KexInit, type KeyExchange, privateParts } from './parts.ts';
  * key in the certificate to check the signature of the key exchange. The verifier checks the authority.
  */
 export class HostCertificates {
-  readonly #client: Client;
+  readonly #protocol: Protocol;
   /** The host key algorithm of the key exchange in progress, as the host named it. */
   #agreed = '';
 
   /** Call it right after ssh2's `connect`; `algorithms` are those for certificates, best first. */
   constructor(client: Client, algorithms: readonly string[]) {
-    this.#client = client;
     const protocol = privateParts(client);
+    this.#protocol = protocol;
     protocol._offer = withHostKeysFirst(protocol._offer, algorithms);
     let current: KeyExchange | undefined = protocol._kex;
     Object.defineProperty(protocol, '_kex', {
@@ -31,7 +31,7 @@ export class HostCertificates {
 
   /** Replaces an accepted certificate by its key; does nothing for a plain key. Call it before the verifier answers. */
   admit(presented: Buffer): void {
-    const exchange = privateParts(this.#client)._kex;
+    const exchange = this.#protocol._kex;
     const certificate = parseCertificate(presented);
     if (exchange === undefined || certificate === undefined) return;
     exchange.negotiated.serverHostKey = certifiedType(this.#agreed) ?? this.#agreed;

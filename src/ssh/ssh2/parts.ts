@@ -47,7 +47,7 @@ export type KeyExchange = {
 };
 
 /** The channels of a connection, and callbacks of those that are requested, by number. */
-type Channels = {
+export type Channels = {
   readonly add: (callback: unknown) => number;
   readonly get: (channel: number) => unknown;
   readonly remove: (channel: number) => void;

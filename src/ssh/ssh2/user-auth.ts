@@ -1,6 +1,6 @@
 import type { Client } from 'ssh2';
 import { wireStrings } from '../keys/wire.ts';
-import { channelsOf, privateParts } from './parts.ts';
+import { type Channels, channelsOf, type Protocol, privateParts } from './parts.ts';
 
 export type Prompt = { readonly prompt: string; readonly echo: boolean };
 
@@ -26,7 +26,7 @@ const USERAUTH_REQUEST = 50;
  * whether it would be accepted before it signs, does not support certificates, and truncates signatures of security keys.
  */
 export class UserAuth {
-  readonly #client: Client;
+  readonly #protocol: Protocol;
   readonly #user: string;
   readonly #session: EarlySession | undefined;
   #answered: ((answer: AuthReply) => void) | undefined;
@@ -39,10 +39,10 @@ export class UserAuth {
    * after ssh2's `connect`.
    */
   constructor(client: Client, user: string, session: EarlySession | undefined, begin: () => void) {
-    this.#client = client;
+    const protocol = privateParts(client);
+    this.#protocol = protocol;
     this.#user = user;
     this.#session = session;
-    const protocol = privateParts(client);
     const { _handlers: handlers, service } = protocol;
     protocol.service = (name) => {
       service.call(protocol, name);
@@ -77,7 +77,7 @@ export class UserAuth {
   /** Logs in with a key. `sign` gets the data to sign. */
   async useKey(algorithm: string, key: Buffer, sign: (data: Buffer) => Promise<Buffer>): Promise<AuthReply> {
     const request = this.#keyRequest(algorithm, key, true);
-    const session = privateParts(this.#client)._kex?.sessionID ?? Buffer.alloc(0);
+    const session = this.#protocol._kex?.sessionID ?? Buffer.alloc(0);
     const signature = await sign(Buffer.concat([wireStrings(session), request]));
     const answer = this.#request('publickey', Buffer.concat([request, wireStrings(signature)]));
     this.#session?.request();
@@ -97,7 +97,7 @@ export class UserAuth {
 
   answerPrompts(answers: readonly string[]): Promise<AuthReply> {
     const answer = this.#next();
-    privateParts(this.#client).authInfoRes([...answers]);
+    this.#protocol.authInfoRes([...answers]);
     return answer;
   }
 
@@ -113,7 +113,7 @@ export class UserAuth {
   /** ssh2 needs `method` to parse message 60, which has another meaning with each method. */
   #request(method: string, payload: Buffer): Promise<AuthReply> {
     const answer = this.#next();
-    const protocol = privateParts(this.#client);
+    const protocol = this.#protocol;
     protocol._authsQueue.splice(0, Number.POSITIVE_INFINITY, method);
     const writer = protocol._packetRW.write;
     const packet = writer.alloc(payload.length);
@@ -150,7 +150,8 @@ type Answered = (error: Error | undefined, channel: unknown) => void;
  * answers that it does not implement the request; other servers may end the connection, so they are not sent any.
  */
 export class EarlySession {
-  readonly #client: Client;
+  readonly #protocol: Protocol;
+  readonly #channels: Channels;
   readonly #send: (channel: number) => void;
   #channel: number | undefined;
   /** The answer of the machine, for ssh2's next request for a session. */
@@ -159,8 +160,9 @@ export class EarlySession {
 
   /** Call it right after ssh2's `connect`. */
   constructor(client: Client) {
-    this.#client = client;
     const protocol = privateParts(client);
+    this.#protocol = protocol;
+    this.#channels = channelsOf(client);
     const { session } = protocol;
     this.#send = (channel) => session.call(protocol, channel, WINDOW, PACKET);
     protocol.session = (channel, window, packet) => {
@@ -170,20 +172,20 @@ export class EarlySession {
 
   /** Requests the session, right after a request for a login. */
   request(): void {
-    if (!/^SSH-2\.0-OpenSSH_/.test(`${privateParts(this.#client)._remoteIdentRaw}`)) return;
+    if (!/^SSH-2\.0-OpenSSH_/.test(`${this.#protocol._remoteIdentRaw}`)) return;
     const answered: Answered & { type?: string } = (...answer) => {
       this.#answer = answer;
       this.#waiting?.(...answer);
     };
     answered.type = 'session';
-    const channel = channelsOf(this.#client).add(answered);
+    const channel = this.#channels.add(answered);
     this.#channel = channel;
     this.#send(channel);
   }
 
   /** The login failed, and the request with it. */
   drop(): void {
-    if (this.#channel !== undefined) channelsOf(this.#client).remove(this.#channel);
+    if (this.#channel !== undefined) this.#channels.remove(this.#channel);
     this.#channel = undefined;
   }
 
@@ -191,9 +193,8 @@ export class EarlySession {
   #hand(other: number): boolean {
     if (this.#channel === undefined) return false;
     this.#channel = undefined;
-    const channels = channelsOf(this.#client);
-    const callback = channels.get(other) as Answered;
-    channels.remove(other);
+    const callback = this.#channels.get(other) as Answered;
+    this.#channels.remove(other);
     const answer = this.#answer;
     if (answer === undefined) this.#waiting = callback;
     else queueMicrotask(() => callback(...answer));
