@@ -1,6 +1,7 @@
 import type { Failure } from '../cluster/failure.ts';
 import type { HealthRequest } from '../plan/step.ts';
 import { quote } from '../ssh/shell.ts';
+import type { Placement } from '../unit/placement.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import type { Query } from './driver.ts';
 import { findSection, type Section } from './frame.ts';
@@ -39,11 +40,7 @@ export function healthOf({
 
 type HealthOptions = {
   readonly name: string;
-  readonly placement: {
-    readonly healthyForMs: number | undefined;
-    readonly healthExec: string | undefined;
-    readonly healthyWithinMs: number | undefined;
-  };
+  readonly placement: Pick<Placement, 'healthyForMs' | 'healthExec' | 'healthyWithinMs'>;
 };
 
 /** The failure of a unit that is not healthy. An answer without evidence is `unverified`. */
