@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import { deferred } from '../base/async.ts';
 import { type FleetError, isFleetError } from '../base/errors.ts';
 import { lost } from './failure.ts';
 import type { SshTarget } from './target.ts';
@@ -12,7 +13,6 @@ const MOST_LATE = 4 * 1024 * 1024;
 
 /** A command whose streams are those of a channel or of a local process. */
 export abstract class StreamSession implements RemoteSession {
-  readonly exit: Promise<RemoteExit>;
   readonly hasTerminal: boolean = false;
   readonly #target: SshTarget;
   readonly #stdin: Writable;
@@ -20,18 +20,13 @@ export abstract class StreamSession implements RemoteSession {
   readonly #stderr: Output;
   #isOpen: boolean = true;
   #late = 0;
-  #resolve: (exit: RemoteExit) => void = () => undefined;
-  #reject: (error: FleetError) => void = () => undefined;
+  readonly #exit = deferred<RemoteExit>();
 
   constructor(target: SshTarget, { stdin, stdout, stderr }: Streams) {
     this.#target = target;
     this.#stdin = stdin;
     this.#stdout = new Output(stdout);
     this.#stderr = new Output(stderr);
-    this.exit = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
     // Callers may ignore the exit of a closed command.
     this.exit.catch(() => undefined);
     const pass = (output: Output) => (chunk: Buffer) => {
@@ -42,6 +37,10 @@ export abstract class StreamSession implements RemoteSession {
     stdin.on('error', () => undefined);
     stdout.on('data', pass(this.#stdout));
     stderr.on('data', pass(this.#stderr));
+  }
+
+  get exit(): Promise<RemoteExit> {
+    return this.#exit.promise;
   }
 
   write(data: string | Uint8Array): boolean {
@@ -73,7 +72,7 @@ export abstract class StreamSession implements RemoteSession {
     // Further data is discarded; without reading it, the end does not arrive.
     this.#stdout.open();
     this.#stderr.open();
-    this.#reject(lost(this.#target, 'the command was closed'));
+    this.#exit.reject(lost(this.#target, 'the command was closed'));
   }
 
   /** Ends the local side of the command. */
@@ -90,8 +89,8 @@ export abstract class StreamSession implements RemoteSession {
   protected over(end: RemoteExit | FleetError): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    if (isFleetError(end)) this.#reject(end);
-    else this.#resolve(end);
+    if (isFleetError(end)) this.#exit.reject(end);
+    else this.#exit.resolve(end);
   }
 }
 

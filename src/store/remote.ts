@@ -1,4 +1,4 @@
-import { untilAny } from '../base/async.ts';
+import { type Deferred, deferred, untilAny } from '../base/async.ts';
 import { type ErrorCode, FleetError, isFleetError } from '../base/errors.ts';
 import { partOf } from './snapshot.ts';
 import type { Change, CommitResult, Listing, Store, StoreRecord } from './store.ts';
@@ -31,12 +31,10 @@ export function remoteStore(lines: Lines): Store {
   return new RemoteStore(lines);
 }
 
-type Pending = { resolve(result: unknown): void; reject(error: Error): void };
-
 class RemoteStore implements Store {
   readonly sendsParts = true;
   readonly #lines: Lines;
-  readonly #pending = new Map<number, Pending>();
+  readonly #pending = new Map<number, Deferred<unknown>>();
   readonly #closed = new AbortController();
   readonly #commits = new Set<Promise<unknown>>();
   #next = 1;
@@ -91,11 +89,11 @@ class RemoteStore implements Store {
 
   #ask(call: Call): Promise<unknown> {
     const id = this.#next++;
-    return new Promise((resolve, reject) => {
-      if (this.#failure !== undefined) return reject(this.#failure);
-      this.#pending.set(id, { resolve, reject });
-      this.#lines.send(JSON.stringify({ id, ...call } satisfies Request));
-    });
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    const pending = deferred<unknown>();
+    this.#pending.set(id, pending);
+    this.#lines.send(JSON.stringify({ id, ...call } satisfies Request));
+    return pending.promise;
   }
 
   #take({ id, result, error }: Answer): void {

@@ -1,4 +1,5 @@
 import { watch } from 'node:fs';
+import { deferred } from '../base/async.ts';
 import { attempt } from './system-error.ts';
 
 /** The waits for a change of one store; they end when it is closed. */
@@ -51,17 +52,12 @@ export function createWaits(): Waits {
 
 /** A notification that is kept until the next wait. */
 function createBell(): { readonly ring: () => void; readonly rung: () => Promise<void> } {
-  let ring = (): void => {};
-  let next = new Promise<void>((resolve) => {
-    ring = resolve;
-  });
+  let next = deferred<void>();
   return {
-    ring: () => ring(),
+    ring: () => next.resolve(),
     async rung() {
-      await next;
-      next = new Promise((resolve) => {
-        ring = resolve;
-      });
+      await next.promise;
+      next = deferred();
     },
   };
 }

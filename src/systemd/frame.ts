@@ -1,3 +1,4 @@
+import { type Deferred, deferred } from '../base/async.ts';
 import { Bytes } from '../base/bytes.ts';
 import { FleetError } from '../base/errors.ts';
 import { beyond, LIMITS, type Limit } from '../machine/limits.ts';
@@ -31,11 +32,6 @@ const NEWLINE = 0x0a;
 const FEW_BYTES = 1024 * 1024;
 const NOTHING = Buffer.alloc(0);
 
-type Waiting = {
-  readonly resolve: (sections: readonly Section[]) => void;
-  readonly reject: (error: Error) => void;
-};
-
 /**
  * Splits the two streams of a script into sections. On standard output a section is a line `MARKER name status bytes` and
  * exactly that many bytes; on standard error it ends with a line that is only the marker. The marker is random for
@@ -66,7 +62,7 @@ export class FrameReader {
   #count = 0;
   #most: Limit = 'answer';
   #hasAnswered: boolean = false;
-  #waiting: Waiting | undefined;
+  #waiting: Deferred<readonly Section[]> | undefined;
   #failure: Error | undefined;
 
   /** `onFailure` is called when the reader fails. */
@@ -142,11 +138,11 @@ export class FrameReader {
     if (this.#waiting !== undefined) throw new FleetError('remote-script', 'An answer is being read already');
     const answer = this.#answers.shift();
     if (answer !== undefined) return Promise.resolve(answer);
-    return new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject };
-      this.#most = most;
-      if (this.#failure !== undefined) this.fail(this.#failure);
-    });
+    const waiting = deferred<readonly Section[]>();
+    this.#waiting = waiting;
+    this.#most = most;
+    if (this.#failure !== undefined) this.fail(this.#failure);
+    return waiting.promise;
   }
 
   #spend(bytes: number): void {

@@ -1,5 +1,5 @@
 import { StringDecoder } from 'node:string_decoder';
-import { withTimeout } from '../base/async.ts';
+import { deferred, withTimeout } from '../base/async.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
 import { badAnswer, beyond, LIMITS } from '../machine/limits.ts';
@@ -34,7 +34,7 @@ class RunningJournal implements JournalStream {
   readonly #access: Access;
   readonly #process: RemoteProcess;
   readonly #marker: string;
-  readonly #clock: Promise<void>;
+  readonly #begun = deferred<void>();
   #text = '';
   #said = '';
   #found: MachineClock | undefined;
@@ -55,13 +55,11 @@ class RunningJournal implements JournalStream {
     });
     const output = new StringDecoder('utf8');
     let bytes = 0;
-    this.#clock = new Promise((resolve) => {
-      process.onStdout((chunk) => {
-        bytes += chunk.length;
-        if (this.#found === undefined && bytes > LIMITS.answer.most) this.#refuse(beyond('answer'));
-        else if (bytes > most) this.#refuse(new Error(`its journal has more than ${most} bytes`));
-        else this.#guard(() => this.#receive(output.write(chunk), resolve));
-      });
+    process.onStdout((chunk) => {
+      bytes += chunk.length;
+      if (this.#found === undefined && bytes > LIMITS.answer.most) this.#refuse(beyond('answer'));
+      else if (bytes > most) this.#refuse(new Error(`its journal has more than ${most} bytes`));
+      else this.#guard(() => this.#receive(output.write(chunk)));
     });
     this.ended = this.#outcome();
     // After `close`, a failure is not reported.
@@ -74,7 +72,7 @@ class RunningJournal implements JournalStream {
   }
 
   async begun(): Promise<void> {
-    const clock = Promise.race([this.#clock, this.ended.then(() => this.#clock)]);
+    const clock = Promise.race([this.#begun.promise, this.ended.then(() => this.#begun.promise)]);
     try {
       await withTimeout(CLOCK_DEADLINE_MS, clock, () => {
         throw this.#tooSlow();
@@ -98,7 +96,7 @@ class RunningJournal implements JournalStream {
     this.#process.close();
   }
 
-  #receive(text: string, begin: () => void): void {
+  #receive(text: string): void {
     this.#text += text;
     if (this.#found === undefined) {
       // The output of the login shell comes first, and may be long.
@@ -109,7 +107,7 @@ class RunningJournal implements JournalStream {
       if (end < 0) return;
       this.#found = parseClock(this.#text.slice(1, end));
       this.#text = this.#text.slice(end + 1);
-      begin();
+      this.#begun.resolve();
     }
     this.#pass();
   }

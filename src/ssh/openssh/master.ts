@@ -1,5 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { readFile, stat, truncate } from 'node:fs/promises';
+import { deferred } from '../../base/async.ts';
 import { FleetError } from '../../base/errors.ts';
 import { cannotReach, closedHere, lost, MAX_SESSIONS, NoMoreSessions, timedOut } from '../failure.ts';
 import type { PooledConnection } from '../pooled-transport.ts';
@@ -156,19 +157,16 @@ function firstOf(
   timeoutMs: number | undefined,
   signal: AbortSignal,
 ): Promise<'ready' | 'ended' | 'late' | 'aborted'> {
-  let timer: NodeJS.Timeout | undefined;
-  let abort: () => void = () => undefined;
-  const first = new Promise<'ready' | 'ended' | 'late' | 'aborted'>((resolve) => {
-    abort = (): void => resolve('aborted');
-    if (timeoutMs !== undefined) timer = setTimeout(() => resolve('late'), timeoutMs);
-    signal.addEventListener('abort', abort, { once: true });
-    let said = '';
-    child.stdout.on('data', (chunk: Buffer) => {
-      said += chunk;
-      if (said.includes(READY)) resolve('ready');
-    });
-    child.once('close', () => resolve('ended'));
+  const { promise: first, resolve } = deferred<'ready' | 'ended' | 'late' | 'aborted'>();
+  const abort = (): void => resolve('aborted');
+  const timer = timeoutMs === undefined ? undefined : setTimeout(() => resolve('late'), timeoutMs);
+  signal.addEventListener('abort', abort, { once: true });
+  let said = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    said += chunk;
+    if (said.includes(READY)) resolve('ready');
   });
+  child.once('close', () => resolve('ended'));
   return first.finally(() => {
     clearTimeout(timer);
     signal.removeEventListener('abort', abort);

@@ -170,10 +170,12 @@ export class Connection implements PooledConnection {
   #follow(channel: ClientChannel): RemoteSession {
     this.#granted++;
     this.#bounded(channel.stderr);
-    return new ChannelProcess(this.#bounded(channel), this.#target, {
-      failure: () => this.#failure,
-      abandon: (reason) => this.#abandon(reason),
-    });
+    return new ChannelProcess(
+      this.#bounded(channel),
+      this.#target,
+      () => this.#failure,
+      (reason) => this.#abandon(reason),
+    );
   }
 
   /** Ends the connection when `stream` has more unread data than its window allows, which ssh2 does not check. */
@@ -265,12 +267,13 @@ class ChannelProcess extends StreamSession {
   constructor(
     channel: ClientChannel,
     target: SshTarget,
-    connection: { failure(): FleetError | undefined; abandon(reason: string): void },
+    failure: () => FleetError | undefined,
+    abandon: (reason: string) => void,
   ) {
     super(target, { stdin: channel, stdout: channel, stderr: channel.stderr });
     this.#channel = channel;
-    this.#abandon = (reason) => connection.abandon(reason);
-    this.#follow(target, () => connection.failure());
+    this.#abandon = abandon;
+    this.#follow(target, failure);
   }
 
   resize({ columns, rows }: TerminalSize): void {
