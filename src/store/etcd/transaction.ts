@@ -1,9 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { FleetError } from '../../base/errors.ts';
-import type { Snapshot } from '../snapshot.ts';
-import type { Change } from '../store.ts';
-import { type Message, revisionOf, toBase64 } from './messages.ts';
-import type { Keys, Pieces, State } from './records.ts';
+import { type Message, toBase64 } from './messages.ts';
+import type { Keys, Pieces } from './records.ts';
 
 /** One operation of a transaction, with the approximate number of bytes that it adds to a request. */
 export type Operation = { readonly message: Message; readonly bytes: number };
@@ -76,32 +73,6 @@ const OVERHEAD = 48;
 function chunks(level: readonly Message[]): readonly (readonly Message[])[] {
   const count = Math.ceil(level.length / WIDTH);
   return Array.from({ length: count }, (_, i) => level.slice(i * WIDTH, (i + 1) * WIDTH));
-}
-
-/** A commit: its changes to a state, and the name by which it can be found later. */
-export type Commit = {
-  readonly before: State;
-  readonly after: Snapshot;
-  readonly changes: readonly Change[];
-  readonly name: string;
-};
-
-export type WriteResult =
-  | { readonly kind: 'written'; readonly state: State }
-  /** Another commit came first; nothing changed. */
-  | { readonly kind: 'late' }
-  /** It may be written, now or later, unless another commit comes first. */
-  | { readonly kind: 'unanswered'; readonly error: FleetError };
-
-/** The result of a commit that an answer of etcd confirms. */
-export function written(
-  after: Snapshot,
-  answer: Message,
-  rest: Pick<State, 'prefixes' | 'commits' | 'pieces'>,
-): WriteResult {
-  const etcdRevision = revisionOf(answer);
-  const headRevision = `${etcdRevision}`;
-  return { kind: 'written', state: { snapshot: after, headRevision, filling: '0', etcdRevision, ...rest } };
 }
 
 /** The bytes of one piece: half a request. */

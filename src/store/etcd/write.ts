@@ -1,11 +1,11 @@
 import { FleetError } from '../../base/errors.ts';
+import type { Snapshot } from '../snapshot.ts';
 import type { Change } from '../store.ts';
 import { answerOf, type EtcdClient } from './client.ts';
 import { type Message, revisionOf, unchanged } from './messages.ts';
-import { COMMITS_KEPT, encodeHead, encodeRecord, type Keys, type Pieces } from './records.ts';
+import { COMMITS_KEPT, encodeHead, encodeRecord, type Keys, type Pieces, type State } from './records.ts';
 import {
   batches,
-  type Commit,
   cut,
   keep,
   nest,
@@ -16,9 +16,22 @@ import {
   REQUEST_BYTES,
   remove,
   sizeOf,
-  type WriteResult,
-  written,
 } from './transaction.ts';
+
+/** A commit: its changes to a state, and the name by which it can be found later. */
+type Commit = {
+  readonly before: State;
+  readonly after: Snapshot;
+  readonly changes: readonly Change[];
+  readonly name: string;
+};
+
+type WriteResult =
+  | { readonly kind: 'written'; readonly state: State }
+  /** Another commit came first; nothing changed. */
+  | { readonly kind: 'late' }
+  /** It may be written, now or later, unless another commit comes first. */
+  | { readonly kind: 'unanswered'; readonly error: FleetError };
 
 /**
  * Writes a commit in one transaction, if the head is still that of `before`.
@@ -54,6 +67,17 @@ export async function writeState(client: EtcdClient, keys: Keys, commit: Commit)
   if (lease !== undefined) await client.ask('lease/revoke', { ID: lease });
   if (answer.succeeded !== true) return { kind: 'late' };
   return written(after, answer, { prefixes: before.prefixes, commits, pieces: piecesAfter(commit, staged) });
+}
+
+/** The result of a commit that an answer of etcd confirms. */
+function written(
+  after: Snapshot,
+  answer: Message,
+  rest: Pick<State, 'prefixes' | 'commits' | 'pieces'>,
+): WriteResult {
+  const etcdRevision = revisionOf(answer);
+  const headRevision = `${etcdRevision}`;
+  return { kind: 'written', state: { snapshot: after, headRevision, filling: '0', etcdRevision, ...rest } };
 }
 
 type Put = Extract<Change, { kind: 'put' }>;
