@@ -68,8 +68,12 @@ async function load(
   };
 }
 
-async function firstViolation(run: (seed: number) => Promise<Account>): Promise<string | undefined> {
-  for (let seed = 1; seed <= 100; seed++) {
+/** `first` is a seed that finds the fault: a change of the simulation may need one of the next seeds. */
+async function firstViolation(
+  first: number,
+  run: (seed: number) => Promise<Account>,
+): Promise<string | undefined> {
+  for (let seed = first; seed < first + 100; seed++) {
     const [found] = (await run(seed)).violations;
     if (found !== undefined) return `seed ${seed}: ${found}`;
   }
@@ -92,15 +96,19 @@ describe('a registry that is recovered, on machines of which one has another reg
     expect(total.recoveries).toBeGreaterThan(HISTORIES);
   });
 
-  const faults: MachineFault[] = ['found-not-synced', 'found-replaces-any'];
-  it.each(faults)('would not be with the fault "%s" of machines', async (fault) => {
+  const faults: [MachineFault, seed: number][] = [
+    ['found-not-synced', 2],
+    ['found-replaces-any', 1],
+  ];
+  it.each(faults)('would not be with the fault "%s" of machines', async (fault, first) => {
     const run = await load();
-    expect(await firstViolation((seed) => run(seed, fault))).toBeDefined();
+    expect(await firstViolation(first, (seed) => run(seed, fault))).toBeDefined();
   });
 
-  const rules: [rule: string, mutate: () => void][] = [
+  const rules: [rule: string, seed: number, mutate: () => void][] = [
     [
       'a recovery begins no era',
+      1,
       () =>
         replace<typeof Rules>(`${QUORUM}/membership.ts`, () => ({
           inNextEra: (era, voters) => ({ epoch: era + 1, voters }),
@@ -108,11 +116,17 @@ describe('a registry that is recovered, on machines of which one has another reg
     ],
     [
       'a voter of another era keeps its state',
+      7,
       () => replace<typeof Rules>(`${QUORUM}/membership.ts`, () => ({ isFormer: () => false })),
     ],
-    ['eras are ignored', () => replace<typeof Rules>(`${QUORUM}/membership.ts`, () => ({ eraOf: () => 0 }))],
+    [
+      'eras are ignored',
+      3,
+      () => replace<typeof Rules>(`${QUORUM}/membership.ts`, () => ({ eraOf: () => 0 })),
+    ],
     [
       'a commit is not found after it was pushed out of the list',
+      7,
       () =>
         replace<typeof Heads>(`${QUORUM}/head.ts`, ({ revisionOf }) => ({
           COMMITS_KEPT: 1 as 32,
@@ -121,6 +135,7 @@ describe('a registry that is recovered, on machines of which one has another reg
     ],
     [
       'a recovery takes the oldest remains',
+      3,
       () =>
         replace<typeof Recovery>(`${QUORUM}/remains.ts`, ({ findRemains }) => ({
           findRemains: async (...args) => {
@@ -134,14 +149,15 @@ describe('a registry that is recovered, on machines of which one has another reg
         })),
     ],
   ];
-  it.each(rules)('would not be if %s', async (_, mutate) => {
+  it.each(rules)('would not be if %s', async (_, first, mutate) => {
     const run = await load(mutate);
-    expect(await firstViolation(run)).toBeDefined();
+    expect(await firstViolation(first, run)).toBeDefined();
   });
 
-  const agreements: [rule: string, agree: (original: AgreementOf) => AgreementOf][] = [
+  const agreements: [rule: string, seed: number, agree: (original: AgreementOf) => AgreementOf][] = [
     [
       'the highest epoch counts',
+      1,
       (original) => (holdings) => {
         const [highest] = holdings.toSorted((a, b) => b.head.membership.epoch - a.head.membership.epoch);
         return original(highest === undefined ? [] : [highest]);
@@ -149,6 +165,7 @@ describe('a registry that is recovered, on machines of which one has another reg
     ],
     [
       'the majority of the voters before a recovery counts',
+      1,
       (original) => (holdings) => {
         const eras = [...new Set(holdings.map(({ head }) => Math.floor(head.membership.epoch / 2 ** 20)))];
         const of = (era: number) =>
@@ -157,8 +174,8 @@ describe('a registry that is recovered, on machines of which one has another reg
       },
     ],
   ];
-  it.each(agreements)('would not be if %s', async (_, agree) => {
+  it.each(agreements)('would not be if %s', async (_, first, agree) => {
     const run = await load(undefined, agree);
-    expect(await firstViolation(run)).toBeDefined();
+    expect(await firstViolation(first, run)).toBeDefined();
   });
 });

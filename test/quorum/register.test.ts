@@ -16,21 +16,25 @@ describe('the register', () => {
     expect(acknowledged).toBeGreaterThan(HISTORIES * 30);
   });
 
-  const mutations: Mutation[] = [
-    'promise-not-stored',
-    'answer-before-sync',
-    'accept-ignores-promise',
-    'unsynced-state-is-read',
-    'restored-state-counts',
+  /** Each with a seed that finds it: a change of the simulation may need one of the next seeds. */
+  const mutations: [Mutation, seed: number][] = [
+    ['promise-not-stored', 1],
+    ['answer-before-sync', 11],
+    ['accept-ignores-promise', 1],
+    ['unsynced-state-is-read', 35],
+    ['restored-state-counts', 140],
   ];
-  it.each(mutations)('would not be with the fault "%s"', async (mutation) => {
-    const found = await firstViolation((seed) => new Simulation(seed, mutation));
+  it.each(mutations)('would not be with the fault "%s"', async (mutation, first) => {
+    const found = await firstViolation(first, (seed) => new Simulation(seed, mutation));
     expect(found).toBeDefined();
   });
 });
 
-async function firstViolation(simulation: (seed: number) => Simulation): Promise<string | undefined> {
-  for (let seed = 1; seed <= 1000; seed++) {
+async function firstViolation(
+  first: number,
+  simulation: (seed: number) => Simulation,
+): Promise<string | undefined> {
+  for (let seed = first; seed < first + 1000; seed++) {
     const [found] = violations(await simulation(seed).run(STEPS));
     if (found !== undefined) return `seed ${seed}: ${found}`;
   }

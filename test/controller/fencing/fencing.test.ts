@@ -29,7 +29,9 @@ describe('a fenced unit in a cluster with many faults', () => {
   });
 
   it('runs twice if clocks differ by more than CLOCK_DRIFT', () => {
-    expect(seeds(500).find((seed) => run(seed, 2 * CLOCK_DRIFT).violations.length > 0)).toBeDefined();
+    // The first of them that finds it is 63.
+    const found = seeds(500).find((seed) => seed > 60 && run(seed, 2 * CLOCK_DRIFT).violations.length > 0);
+    expect(found).toBeDefined();
   });
 });
 
