@@ -22,8 +22,11 @@ const KINDS_OF_FLOODS = [
 ];
 const soon = { timeout: 60_000, interval: 10 };
 
-/** A controller over three machines in memory, and m9 at the other end of SSH, which does what `scene.attack` says. */
-async function arrange() {
+/**
+ * A controller over three machines in memory, and m9 at the other end of SSH, which does what `scene.attack` says. It is asked
+ * every `intervalMs`: each answer without end is megabytes through two ends of SSH in this process.
+ */
+async function arrange(intervalMs: number) {
   const calm = honest([], idOf('m9'));
   const scene = { attack: calm, calm, answers: 0 };
   const attack = (): Attack => (question, wire) => {
@@ -33,7 +36,10 @@ async function arrange() {
   const { transport, target } = await createRig({ attack }, { name: 'm9', user: 'root' });
   const access = () => ({ ssh: target, become: 'none' as const });
   const drivers = new Map([['m9', createSshDriver(transport, { access, settleMs: 0 })]]);
-  const house = new House(['m1', 'm2', 'm3', 'm9'], { drivers, deadlineMs: 2_500, agentTtlMs: TTL_MS });
+  const house = new House(['m1', 'm2', 'm3', 'm9'], {
+    ...{ drivers, intervalMs },
+    ...{ deadlineMs: 2_500, agentTtlMs: TTL_MS },
+  });
   await house.want('launched', 'MachineMetadata=name=m1\nMachineMetadata=name=m2', 'moves.service');
   const { text, hash, digest } = desiredUnit(
     'stays.service',
@@ -75,7 +81,7 @@ function expectClean(house: House): void {
 
 describe('a hostile machine', () => {
   it('is a trouble that is named, and holds nothing up, whatever it sends too much of', async () => {
-    const { scene, house, silenceOf } = await arrange();
+    const { scene, house, silenceOf } = await arrange(250);
     const memory = usedMemory();
     let unit = 0;
     for (const [name, attack] of [
@@ -96,7 +102,7 @@ describe('a hostile machine', () => {
   });
 
   it('delays no failover of another machine, and its own units stay where they are', async () => {
-    const { scene, house, silenceOf } = await arrange();
+    const { scene, house, silenceOf } = await arrange(1_000);
     expect(await house.assigned('stays.service')).toBe('m9');
     const [from = ''] = house.runs('moves.service');
     scene.attack = pick(() => 0, Object.values(FLOODS));
@@ -110,7 +116,7 @@ describe('a hostile machine', () => {
   });
 
   it(`is held to its limits for ${ANSWERS} answers that are forged at random`, async () => {
-    const { scene, house } = await arrange();
+    const { scene, house } = await arrange(50);
     const random = seeded(Number(process.env.FLEET_SEED ?? 13));
     const floods = Object.values(FLOODS);
     scene.attack = (question, wire) =>

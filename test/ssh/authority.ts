@@ -14,7 +14,7 @@ export type Authority = {
 /** A certificate authority with a key of that type in the folder. */
 export function newAuthority(folder: string, name = 'authority', type = 'ed25519'): Authority {
   const key = join(folder, name);
-  keygen('-q', '-t', type, ...(type === 'rsa' ? ['-b', '2048'] : []), '-N', '', '-f', key);
+  keygen('-q', '-t', type, ...(type === 'rsa' ? ['-b', '1024'] : []), '-N', '', '-f', key);
   const [kind, base64] = readFileSync(`${key}.pub`, 'utf8').split(' ');
   const sign = (publicKeyFile: string, ...options: readonly string[]): string => {
     keygen('-q', '-s', key, '-I', 'test', ...options, publicKeyFile);

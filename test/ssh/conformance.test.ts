@@ -36,26 +36,26 @@ describe.each(['ssh2', ...(hasSsh ? ['openssh'] : [])] as const)('over %s', (kin
     expect((await run(transport, target, 'kill -KILL $$')).exit).toEqual(expected);
   });
 
-  test('a script of 10 MB goes in, whole', async () => {
+  test('a script of 4 MB goes in, whole', async () => {
     const { transport, target } = await rig();
-    const { exit, stdout } = await run(transport, target, 'sleep 0.2; wc -c', 'é'.repeat(5 * MEGABYTE));
-    expect({ exit, bytes: Number(stdout) }).toEqual({ exit: { status: 0 }, bytes: 10 * MEGABYTE });
+    const { exit, stdout } = await run(transport, target, 'sleep 0.2; wc -c', 'é'.repeat(2 * MEGABYTE));
+    expect({ exit, bytes: Number(stdout) }).toEqual({ exit: { status: 0 }, bytes: 4 * MEGABYTE });
   });
 
-  test('all of 20 MB of output has arrived when the exit is reported', async () => {
+  test('all of 8 MB of output has arrived when the exit is reported', async () => {
     const { transport, target } = await rig();
     const { exit, stdout } = await run(
       transport,
       target,
-      `head -c ${20 * MEGABYTE} /dev/zero | tr '\\0' x; exit 4`,
+      `head -c ${8 * MEGABYTE} /dev/zero | tr '\\0' x; exit 4`,
     );
-    expect({ exit, bytes: stdout.length }).toEqual({ exit: { status: 4 }, bytes: 20 * MEGABYTE });
+    expect({ exit, bytes: stdout.length }).toEqual({ exit: { status: 4 }, bytes: 8 * MEGABYTE });
   });
 
   test('a command that does not read its input ends normally', async () => {
     const { transport, target } = await rig();
     const process = await transport.exec(target, 'exec 0<&-; exit 7');
-    process.write('x'.repeat(10 * MEGABYTE));
+    process.write('x'.repeat(4 * MEGABYTE));
     expect(await process.exit).toEqual({ status: 7 });
     process.write('not read');
     process.end();
@@ -63,7 +63,7 @@ describe.each(['ssh2', ...(hasSsh ? ['openssh'] : [])] as const)('over %s', (kin
 
   test('a command waits until its output is taken, and ends then', async () => {
     const { transport, target } = await rig();
-    const bytes = 20 * MEGABYTE;
+    const bytes = 8 * MEGABYTE;
     const process = await transport.exec(target, `head -c ${bytes} /dev/zero; echo x >&2`);
     process.end();
     const early = await Promise.race([process.exit, run(transport, target, 'sleep 0.5')]);
@@ -180,7 +180,7 @@ describe.each(['ssh2', ...(hasSsh ? ['openssh'] : [])] as const)('over %s', (kin
 
     test('gives a busy listener nothing more, and then the rest', async () => {
       const { transport, target } = await rig();
-      const bytes = 20 * MEGABYTE;
+      const bytes = 8 * MEGABYTE;
       const session = await transport.open(target, { ...PLAIN, command: `head -c ${bytes} /dev/zero` });
       let heard = 0;
       let release: () => void = () => undefined;

@@ -156,7 +156,7 @@ describe('closing the transport', () => {
     const { transport, target, sshd } = await createRig();
     const process = await transport.exec(target, 'sleep 60');
     sshd.stall();
-    process.write('x'.repeat(20 * 1024 * 1024));
+    process.write('x'.repeat(8 * 1024 * 1024));
     await transport.close();
     await failure(process.exit, 'ssh-lost');
   });

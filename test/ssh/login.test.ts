@@ -67,7 +67,7 @@ describe.skipIf(!hasSshd)('an encrypted key', () => {
     await writeFile(passphraseFile, `${passphrase}\n`);
     for (const options of [
       ['-t', 'ed25519'],
-      ['-t', 'rsa', '-m', 'PEM'],
+      ['-t', 'rsa', '-b', '1024', '-m', 'PEM'],
       ['-t', 'ecdsa', '-m', 'PKCS8'],
     ]) {
       const path = join(server.folder, options.join(''));

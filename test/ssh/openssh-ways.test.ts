@@ -20,7 +20,7 @@ describe.skipIf(!hasBoth)('ssh(1) as a transport', () => {
     const { transport, target, folder } = await setUp(last);
     const jumps = [first, second].map((server, i) => ({ ...aim(server, folder), name: `jump-${i}` }));
     const far: SshTarget = { ...target, via: { kind: 'jump', jumps } };
-    const names = Array.from({ length: 12 }, (_, i) => `m${i}`);
+    const names = Array.from({ length: 6 }, (_, i) => `m${i}`);
     const outcomes = await Promise.all(names.map((name) => run(transport, { ...far, name }, 'echo in')));
     expect(outcomes.map(({ stdout }) => stdout)).toEqual(names.map(() => 'in\n'));
     const known = await readFile(join(folder, 'known_hosts'), 'utf8');

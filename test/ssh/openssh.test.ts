@@ -34,7 +34,7 @@ against('a command that closes its output continues until it exits', async () =>
 
 against('megabytes go in and come out on both streams, through new key exchanges', async () => {
   const { transport, target } = await setUp(['RekeyLimit 1M']);
-  const input = 'x'.repeat(10 * MEGABYTE);
+  const input = 'x'.repeat(4 * MEGABYTE);
   const { exit, stdout, stderr } = await run(transport, target, 'tee /dev/stderr', input);
   expect({ exit, out: stdout.length, err: stderr.length }).toEqual({
     exit: { status: 0 },

@@ -46,7 +46,7 @@ export async function startOpenSsh(
     write('authorized_keys', `${key.public}\n`),
     write('id.pub', `${key.public}\n`),
     ...(['ed25519', 'ecdsa', 'rsa'] as const).flatMap((type) => {
-      const hostKey = type === 'rsa' ? rsaKey() : newKey(type);
+      const hostKey = newKey(type);
       return [write(`host_${type}`, hostKey.private), write(`host_${type}.pub`, `${hostKey.public}\n`)];
     }),
   ]);
@@ -79,14 +79,6 @@ export async function startOpenSsh(
     const pid = child.pid ?? 0;
     return { host: '127.0.0.1', port, user, folder, identityFile, pid, log: () => log };
   }
-}
-
-let rsa: ReturnType<typeof newKey> | undefined;
-
-/** One for all servers of this process, because such a key takes a tenth of a second. */
-function rsaKey(): ReturnType<typeof newKey> {
-  rsa ??= newKey('rsa');
-  return rsa;
 }
 
 function configuration(folder: string, port: number, config: readonly string[]): string {

@@ -10,7 +10,7 @@ import { isSignedBy, keyType, parsePublicLine } from '../../../src/ssh/keys/publ
 import { newKey } from '../../support/sshd.ts';
 import { temporaryFolder } from '../support.ts';
 
-const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
+const rsa = generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey;
 const ec = generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey;
 const ed25519 = generateKeyPairSync('ed25519').privateKey;
 const secret = { cipher: 'aes-256-cbc', passphrase: 'secret' };
@@ -104,15 +104,15 @@ describe.skipIf(!hasKeygen)('a key file of ssh-keygen', () => {
     ['ecdsa', ['-b', '256']],
     ['ecdsa', ['-b', '384']],
     ['ecdsa', ['-b', '521']],
-    ['rsa', ['-b', '2048']],
+    ['rsa', ['-b', '1024']],
     ['ed25519', ['-Z', 'aes128-cbc']],
     ['ed25519', ['-Z', 'aes192-ctr']],
     ['ed25519', ['-Z', 'aes128-gcm@openssh.com']],
     ['ed25519', ['-Z', 'aes256-gcm@openssh.com']],
     ['ed25519', ['-Z', '3des-cbc']],
     ['ed25519', ['-Z', 'chacha20-poly1305@openssh.com']],
-    ['rsa', ['-b', '2048', '-m', 'PEM']],
-    ['rsa', ['-b', '2048', '-m', 'PKCS8']],
+    ['rsa', ['-b', '1024', '-m', 'PEM']],
+    ['rsa', ['-b', '1024', '-m', 'PKCS8']],
     ['ecdsa', ['-m', 'PKCS8']],
   ])('%s %j opens with its passphrase and no other', async (type, options) => {
     const { path, publicKey } = await generate(type, options, 'open sesame');
