@@ -1,6 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,8 +32,11 @@ export const CLUSTER = '5f0c6c1e-0000-4000-8000-000000000001';
 export const MACHINE_ID = '148a18ff6e954cd892dac9de9bb90d5a';
 
 const STUBS = join(import.meta.dirname, 'stubs');
-/** The external commands that scripts call and that change something, as wrappers that can kill the script. */
-const KILLING = join(STUBS, 'killing');
+/** Stubs as functions of the shell, which can kill the script before a command that changes something. */
+const FUNCTIONS = `. ${quote(join(STUBS, 'functions.sh'))}`;
+
+/** Files that only say what was called. */
+const NOTES = /^\/stub\/(calls|killing|processes|syncs|lock)$/;
 
 const TARGET: SshTarget = {
   ...TARGET_DEFAULTS,
@@ -38,10 +50,12 @@ const TARGET: SshTarget = {
 export type SessionOptions = Partial<Pick<LocalShellOptions, 'shell' | 'setup' | 'rewrite'>> & {
   /** Kills the shell of the script instead of running its nth command. */
   readonly killAt?: number | undefined;
+  /** The folder for copies of the machine: one before each command of the script. */
+  readonly snapshots?: string | undefined;
   /** Called before each session over a new connection, in place of that if it throws. */
   readonly onNewLogin?: () => unknown;
-  /** Kills the shells of these sessions instead of running their nth command. */
-  readonly killAtConfirmation?: number;
+  /** The folder for copies of the machine: one before each command of these sessions. */
+  readonly snapshotsOfConfirmation?: string;
   readonly wait?: WaitPolicy;
   readonly voterPlaces?: () => readonly VoterPlace[];
 };
@@ -50,9 +64,11 @@ export type SessionOptions = Partial<Pick<LocalShellOptions, 'shell' | 'setup' |
 export class LocalMachine {
   readonly folder: string;
   readonly paths: MachinePaths;
-  readonly #defaults: SessionOptions;
+  readonly #defaults: MachineOptions;
+  readonly #shells: LocalShell[] = [];
+  #snapshots = 0;
 
-  constructor(folder: string, defaults: SessionOptions) {
+  constructor(folder: string, defaults: MachineOptions) {
     this.folder = folder;
     this.#defaults = defaults;
     this.paths = {
@@ -68,10 +84,14 @@ export class LocalMachine {
   connect(options: SessionOptions = {}): { session: MachineSession; shell: LocalShell } {
     const { wait = DEFAULT_WAIT, voterPlaces = () => [] } = options;
     const all = { ...this.#defaults, ...options };
-    const shell = new LocalShell(this.#shellOptions(all), {
-      ...this.#shellOptions({ ...all, killAt: options.killAtConfirmation }),
-      onExec: options.onNewLogin,
-    });
+    const shell = new LocalShell(
+      { ...this.#shellOptions(all), onExec: () => this.#expectAlone() },
+      {
+        ...this.#shellOptions({ ...all, killAt: undefined, snapshots: options.snapshotsOfConfirmation }),
+        onExec: options.onNewLogin,
+      },
+    );
+    this.#shells.push(shell);
     onTestFinished(() => shell.kill());
     const access = () => ({ ssh: TARGET, become: 'sudo' as const });
     const driver = createSshDriver(shell, { access, settleMs: 0, wait, voterPlaces, paths: this.paths });
@@ -104,16 +124,45 @@ export class LocalMachine {
     return other;
   }
 
+  /**
+   * Runs a script, and returns the copies of this machine that it has left in a folder before each of its commands. A script
+   * that is killed leaves one of them. Equal ones are there once.
+   */
+  async snapshots(script: (folder: string) => Promise<unknown>): Promise<readonly string[]> {
+    const folder = `${this.folder}-${this.#snapshots++}`;
+    await mkdir(folder);
+    await script(folder);
+    const numbers = readdirSync(folder)
+      .map(Number)
+      .sort((a, b) => a - b);
+    const paths = numbers.map((number) => join(folder, String(number)));
+    let last: string | undefined;
+    return paths.filter((path) => {
+      const contents = contentsOf(path);
+      const isNew = contents !== last;
+      last = contents;
+      return isNew;
+    });
+  }
+
+  /** Puts the machine into the state of a copy, which is used up. */
+  restore(copy: string): void {
+    rmSync(this.folder, { recursive: true });
+    renameSync(copy, this.folder);
+  }
+
   /** Runs changes in a session, and closes it. */
   async change(
     changes: readonly UnitChange[],
     options: SessionOptions & { readonly cluster?: string } = {},
   ): Promise<readonly UnitOutcome[]> {
     const { session, shell } = this.connect(options);
-    const outcomes = await session.change(changes, options.cluster ?? CLUSTER);
-    session.close();
-    await shell.close();
-    return outcomes;
+    try {
+      return await session.change(changes, options.cluster ?? CLUSTER);
+    } finally {
+      session.close();
+      await shell.close();
+    }
   }
 
   /** Runs a query in a session, and closes it. */
@@ -137,7 +186,7 @@ export class LocalMachine {
    */
   async revert(
     unit: string,
-    { shell = '/bin/sh', killAt }: SessionOptions = {},
+    { shell = '/bin/sh', snapshots }: SessionOptions = {},
   ): Promise<number | undefined> {
     const name = `fleet-confirm@${unit}`;
     const hasTimer = this.text('stub/active', `${name}.timer`)?.startsWith('active=active') === true;
@@ -145,9 +194,10 @@ export class LocalMachine {
     if (!hasTimer && !boots) return undefined;
     const script = this.path('var/confirm', unit, 'revert');
     if (!existsSync(script)) return 0;
-    const { environment } = this.#shellOptions({ ...this.#defaults, killAt });
-    const command = `SCRIPT_SHELL=$$; export SCRIPT_SHELL; exec ${shell} ${quote(script)}`;
-    const child = spawn('/bin/sh', ['-c', command], { env: { ...environment }, stdio: 'ignore' });
+    const { environment } = this.#shellOptions({ ...this.#defaults, snapshots });
+    const command = `SCRIPT_SHELL=$$; ${FUNCTIONS}; . ${quote(script)}`;
+    const [program = '', ...words] = shell.split(' ');
+    const child = spawn(program, [...words, '-c', command], { env: { ...environment }, stdio: 'ignore' });
     const [status, signal] = await once(child, 'exit');
     return status ?? (signal === 'SIGKILL' ? -1 : -2);
   }
@@ -211,34 +261,40 @@ export class LocalMachine {
       this.write(`var/${file}`, this.text('var', file)?.replaceAll(from, this.folder) ?? '');
   }
 
+  /** Two scripts at once are only for machines that expect it. */
+  #expectAlone(): void {
+    if (this.text('stub/shared') === undefined && this.#shells.some(({ isRunning }) => isRunning))
+      throw new Error('another script is still running: create the machine with "shared"');
+  }
+
   #lines(file: string): readonly string[] {
     return (this.text('stub', file) ?? '').split('\n').filter((line) => line !== '');
   }
 
-  #shellOptions({ shell = '/bin/sh', setup = '', rewrite, killAt }: SessionOptions): LocalShellOptions {
-    const path = `${STUBS}:${process.env.PATH ?? ''}`;
-    const killing = killAt !== undefined && {
-      PATH: `${KILLING}:${path}`,
-      REAL_PATH: path,
-      KILL_AT: String(killAt),
-    };
+  #shellOptions(options: SessionOptions): LocalShellOptions {
+    const { shell = '/bin/sh', setup = '', rewrite, killAt, snapshots } = options;
     const environment = {
-      PATH: path,
+      PATH: `${STUBS}:${process.env.PATH ?? ''}`,
       STUB: this.path('stub'),
       STUB_UNITS: [this.paths.units, ...this.paths.foreign].join('\n'),
-      ...killing,
+      ...(killAt !== undefined && { KILL_AT: String(killAt) }),
+      ...(snapshots !== undefined && { SNAPSHOTS: snapshots }),
     };
+    // A test with a tool in the PATH needs the process.
+    const functions = setup.includes('PATH') ? '' : `[ "$has_stubs" ] || ${FUNCTIONS}\n`;
     const local = (script: string): string =>
       script
+        .replace("trap '' PIPE\n", (line) => line + functions)
         .replaceAll('/etc/machine-id', '"$STUB/machine-id"')
         .replaceAll('/run/systemd/units', '$STUB/runs');
     return { shell, setup, environment, rewrite: (script) => local(rewrite?.(script) ?? script) };
   }
 }
 
-type MachineOptions = SessionOptions & { readonly name?: string };
+/** `name` is that of the folder; `shared` is for scripts that run at once. */
+type MachineOptions = SessionOptions & { readonly name?: string; readonly shared?: true };
 
-/** Creates a new machine, which is removed after the test. `name` is the name of its folder. */
+/** Creates a new machine, which is removed after the test. */
 export async function createLocalMachine(defaults: MachineOptions = {}): Promise<LocalMachine> {
   const machine = await placeOf(defaults);
   const folders = [
@@ -252,6 +308,7 @@ export async function createLocalMachine(defaults: MachineOptions = {}): Promise
   ];
   for (const folder of folders) await mkdir(machine.path(folder), { recursive: true });
   await writeFile(machine.path('stub/machine-id'), `${MACHINE_ID}\n`);
+  if (defaults.shared) machine.tell('shared');
   return machine;
 }
 
@@ -260,4 +317,19 @@ async function placeOf(defaults: MachineOptions): Promise<LocalMachine> {
   const outer = await mkdtemp(join(tmpdir(), 'fleet-machine-'));
   onTestFinished(() => rm(outer, { recursive: true, force: true }));
   return new LocalMachine(join(outer, defaults.name ?? 'm'), defaults);
+}
+
+/** All that counts in the copy of a machine: its files, without the notes of the stubs. */
+function contentsOf(folder: string): string {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  const lines = entries.map((entry) => {
+    const path = join(entry.parentPath, entry.name);
+    const text = entry.isSymbolicLink()
+      ? readlinkSync(path)
+      : entry.isFile()
+        ? readFileSync(path, 'latin1')
+        : '';
+    return [path.slice(folder.length), text];
+  });
+  return JSON.stringify(lines.filter(([path = '']) => !NOTES.test(path)).sort());
 }

@@ -83,6 +83,10 @@ export class LocalShell implements Transport {
     };
   }
 
+  get isRunning(): boolean {
+    return this.#processes.some(({ exitCode, signalCode }) => (exitCode ?? signalCode) === null);
+  }
+
   /** Kills all running shells, like a power loss. */
   kill(): void {
     for (const child of this.#processes) child.kill('SIGKILL');

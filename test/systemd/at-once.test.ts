@@ -27,7 +27,7 @@ async function meanwhile(
 
 describe('two fleet processes on one machine at once', () => {
   it('leave each other the files that wait for a stop', async () => {
-    const machine = await createLocalMachine();
+    const machine = await createLocalMachine({ shared: true });
     const failures = await meanwhile(machine, [changes.restart('slow.service', NEW, 2)], () =>
       machine.change([changes.launch('other.service', OTHER, 3)]),
     );
@@ -38,7 +38,7 @@ describe('two fleet processes on one machine at once', () => {
   });
 
   it('never install the file of the other', async () => {
-    const machine = await createLocalMachine();
+    const machine = await createLocalMachine({ shared: true });
     const stuck = unitText('stuck', 'ExecStart=/bin/sleep 1000', 'ExecStop=hold');
     await machine.change([changes.launch('stuck.service', stuck, 1)]);
     let second: Promise<unknown> = Promise.resolve();
@@ -55,7 +55,7 @@ describe('two fleet processes on one machine at once', () => {
   });
 
   it('compare all tokens again after a wait, also of units that were not waited for', async () => {
-    const machine = await createLocalMachine();
+    const machine = await createLocalMachine({ shared: true });
     await machine.change([changes.launch('web.service', unitText('first'), 1)]);
     const failures = await meanwhile(
       machine,
@@ -67,7 +67,7 @@ describe('two fleet processes on one machine at once', () => {
   });
 
   it('let a newer decision have the unit whose stop an older one waits for', async () => {
-    const machine = await createLocalMachine();
+    const machine = await createLocalMachine({ shared: true });
     const failures = await meanwhile(machine, [changes.restart('slow.service', NEW, 2)], () =>
       machine.change([changes.note('slow.service', HOLDING, 3)]),
     );
@@ -76,7 +76,7 @@ describe('two fleet processes on one machine at once', () => {
   });
 
   it('may both remove a unit by the same decision', async () => {
-    const machine = await createLocalMachine();
+    const machine = await createLocalMachine({ shared: true });
     await machine.change([changes.launch('web.service', OTHER, 1)]);
     const first = await machine.change([changes.remove('web.service', 2)]);
     const second = await machine.change([changes.remove('web.service', 2)]);
@@ -85,7 +85,7 @@ describe('two fleet processes on one machine at once', () => {
   });
 
   it('may both restart a unit by the same decision', async () => {
-    const machine = await createLocalMachine();
+    const machine = await createLocalMachine({ shared: true });
     let second: Promise<readonly UnitOutcome[]> = Promise.resolve([]);
     const failures = await meanwhile(machine, [changes.restart('slow.service', NEW, 2)], async () => {
       second = machine.change([changes.restart('slow.service', NEW, 2)]);
@@ -96,7 +96,7 @@ describe('two fleet processes on one machine at once', () => {
   });
 
   it('restart a unit once by the same decision, also when the second one comes late', async () => {
-    const machine = await createLocalMachine();
+    const machine = await createLocalMachine({ shared: true });
     await machine.change([changes.launch('web.service', unitText('first'), 1)]);
     const restart = [changes.restart('web.service', NEW, 2)];
     for (const _ of ['the first', 'the second'])
@@ -112,7 +112,7 @@ describe('two fleet processes on one machine at once', () => {
   });
 
   it('both tell that a unit does not stop', async () => {
-    const machine = await createLocalMachine();
+    const machine = await createLocalMachine({ shared: true });
     const stubborn = unitText('stubborn', 'ExecStart=/bin/sleep 1000', 'ExecStop=never');
     await machine.change([changes.launch('b.service', stubborn, 1)]);
     let second: Promise<readonly UnitOutcome[]> = Promise.resolve([]);
@@ -137,7 +137,7 @@ describe('two fleet processes on one machine at once', () => {
   });
 
   it('leave no file behind when a unit is given up on the way', async () => {
-    const machine = await createLocalMachine();
+    const machine = await createLocalMachine({ shared: true });
     await meanwhile(machine, [changes.restart('slow.service', NEW, 2)], () =>
       machine.change([changes.note('slow.service', HOLDING, 3)]),
     );
@@ -145,7 +145,7 @@ describe('two fleet processes on one machine at once', () => {
   });
 
   it('make fifty changes with all their files and records', async () => {
-    const machine = await createLocalMachine();
+    const machine = await createLocalMachine({ shared: true });
     const names = Array.from({ length: 50 }, (_, index) => `web@${index}.service`);
     const halves = [names.filter((_, index) => index % 2 === 0), names.filter((_, index) => index % 2 === 1)];
     const outcomes = await Promise.all(
@@ -162,7 +162,7 @@ describe('two fleet processes on one machine at once', () => {
 
 describe('the lock of a machine', () => {
   it('that another process holds for too long changes nothing', async () => {
-    const machine = await createLocalMachine();
+    const machine = await createLocalMachine({ shared: true });
     await machine.change([changes.launch('web.service', OTHER, 1)]);
     const holder = spawn('flock', [machine.path('run/lock'), 'sh', '-c', 'echo mine; exec cat']);
     onTestFinished(() => void holder.kill());
@@ -182,7 +182,7 @@ describe('the lock of a machine', () => {
   });
 
   it('is waited for', async () => {
-    const machine = await createLocalMachine();
+    const machine = await createLocalMachine({ shared: true });
     await machine.change([changes.launch('web.service', OTHER, 1)]);
     const holder = spawn('flock', [machine.path('run/lock'), 'sh', '-c', 'echo mine; exec cat']);
     onTestFinished(() => void holder.kill());
@@ -193,7 +193,7 @@ describe('the lock of a machine', () => {
   });
 
   it('does not outlive a shell that was killed', async () => {
-    const machine = await createLocalMachine();
+    const machine = await createLocalMachine({ shared: true });
     await machine.change([changes.launch('web.service', HOLDING, 1)]);
     const { session, shell } = machine.connect();
     const lost = session.change([changes.restart('web.service', NEW, 2)], 'c');

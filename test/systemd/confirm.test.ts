@@ -16,9 +16,6 @@ const NEW = unitText('new', 'ExecStart=/bin/sleep 1000');
 const FALLEN = unitText('fallen', 'ExecStart=/bin/false');
 const WINDOW_MS = 30_000;
 const BOOT_ID = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-/** Bounds for the commands that scripts call, so that the loops are known to end, and to have seen them. */
-const MOST_CALLS = 200;
-const AT_ONCE = 4;
 
 const restart = (text = NEW): UnitChange => armed(changes.restart(UNIT, text, 2), text);
 const launch = (text = NEW): UnitChange => armed(changes.launch(UNIT, text, 2), text);
@@ -396,78 +393,64 @@ describe('a revert', () => {
 });
 
 describe('a machine on which a script is killed before any command', () => {
-  it('has the old text in the end, wherever the change was killed', async () => {
-    const [prepared, fresh] = [await withOld(), await createLocalMachine()];
-    await fresh.change([changes.launch('keep.service', OLD, 1)]);
-    const states = [stateOf(prepared), stateOf(fresh)];
-    const calls = await killEverywhere(async (call) => {
-      const machines = [await prepared.copy(), await fresh.copy()];
-      await leave(machines[0] as LocalMachine, restart(), { killAt: call });
-      await leave(machines[1] as LocalMachine, launch(), { killAt: call });
-      for (const [index, machine] of machines.entries()) {
-        const isArmed = machine.text('var/confirm', UNIT, 'armed') !== undefined;
-        const status = await machine.revert(UNIT);
-        if (isArmed) expect([call, status]).toEqual([call, 0]);
-        expect([call, await cleanStateOf(machine)]).toEqual([call, states[index]]);
-      }
-      return Number(machines[0]?.text('stub/killing') ?? 0) < call;
-    });
-    expect(calls).toBeGreaterThan(15);
+  it.each<[string, UnitChange, () => Promise<LocalMachine>]>([
+    ['a new text', restart(), withOld],
+    ['a first start', launch(), withAnother],
+  ])('has the old text in the end, wherever the change was killed: %s', async (_name, change, create) => {
+    const machine = await create();
+    const before = stateOf(machine);
+    const states = await machine.snapshots((snapshots) => leave(machine, change, { snapshots }));
+    expect(states.length).toBeGreaterThan(10);
+    for (const state of states) {
+      machine.restore(state);
+      const isArmed = machine.text('var/confirm', UNIT, 'armed') !== undefined;
+      const status = await machine.revert(UNIT);
+      if (isArmed) expect([state, status]).toEqual([state, 0]);
+      expect([state, await cleanStateOf(machine)]).toEqual([state, before]);
+    }
   });
 
   it('has the old text in the end, wherever the revert was killed', async () => {
-    const prepared = await withOld();
-    const before = stateOf(prepared);
-    await leave(prepared, restart(unitText('new', '[Install]\nAlias=other.service\nWantedBy=some.target')));
-    const calls = await killEverywhere(async (call) => {
-      const machine = await prepared.copy();
-      const status = await machine.revert(UNIT, { killAt: call });
+    const machine = await withOld();
+    const before = stateOf(machine);
+    await leave(machine, restart(unitText('new', '[Install]\nAlias=other.service\nWantedBy=some.target')));
+    const states = await machine.snapshots((snapshots) => machine.revert(UNIT, { snapshots }));
+    expect(states.length).toBeGreaterThan(15);
+    for (const state of states) {
+      machine.restore(state);
       // At the very end, nothing is left that would start it again.
-      if (status !== 0) expect([0, undefined]).toContain(await machine.revert(UNIT));
-      expect([call, await cleanStateOf(machine)]).toEqual([call, before]);
-      expect([call, machine.files('var/confirm')]).toContainEqual(
+      expect([0, undefined]).toContain(await machine.revert(UNIT));
+      expect([state, await cleanStateOf(machine)]).toEqual([state, before]);
+      expect([state, machine.files('var/confirm')]).toContainEqual(
         expect.arrayContaining([`${UNIT}/reverted`]),
       );
-      return status === 0;
-    });
-    expect(calls).toBeGreaterThan(15);
+    }
   });
 
   it('has the new text or the old one, wherever the confirmation was killed', async () => {
-    const prepared = await withOld();
-    const before = stateOf(prepared);
-    const reference = await prepared.copy();
-    await reference.change([restart()]);
-    const after = stateOf(reference);
+    const machine = await withOld();
+    const before = stateOf(machine);
+    const states = await machine.snapshots((snapshotsOfConfirmation) =>
+      machine.change([restart()], { snapshotsOfConfirmation }),
+    );
+    const after = stateOf(machine);
+    expect(states.length).toBeGreaterThan(7);
     const ends = new Set<string>();
-    const calls = await killEverywhere(async (call) => {
-      const machine = await prepared.copy();
-      let logins = 0;
-      const once = (): void => {
-        if (logins++ > 0) gone();
-      };
-      await machine
-        .change([restart()], { onNewLogin: once, killAtConfirmation: call })
-        .catch(() => undefined);
-      const isOver = Number(machine.text('stub/killing') ?? 0) < call;
+    for (const state of states) {
+      machine.restore(state);
       await machine.revert(UNIT);
       const isNew = machine.text('etc', UNIT) === NEW;
       ends.add(isNew ? 'new' : 'old');
-      expect([call, await cleanStateOf(machine)]).toEqual([call, isNew ? after : before]);
-      return isOver;
-    });
+      expect([state, await cleanStateOf(machine)]).toEqual([state, isNew ? after : before]);
+    }
     expect([...ends].toSorted()).toEqual(['new', 'old']);
-    expect(calls).toBeGreaterThan(8);
   });
 });
 
-/** Calls `kill` with 1, 2, … until it returns that there was nothing to kill; returns the number of calls. */
-async function killEverywhere(kill: (call: number) => Promise<boolean>): Promise<number> {
-  for (let call = 1; call < MOST_CALLS; call += AT_ONCE) {
-    const calls = Array.from({ length: AT_ONCE }, (_, index) => kill(call + index));
-    if ((await Promise.all(calls)).includes(true)) return call;
-  }
-  throw new Error('the script does not end');
+async function withAnother(): Promise<LocalMachine> {
+  const machine = await createLocalMachine();
+  await machine.change([changes.launch('keep.service', OLD, 1)]);
+  return machine;
 }
 
 /** The state after the next change of another unit, which removes the files that a script has left when it was killed. */

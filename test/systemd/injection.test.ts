@@ -104,8 +104,8 @@ describe.each(SHELLS)('whatever a unit is called and holds, %s', (shell) => {
     const machine = await createLocalMachine({ shell });
     const texts = {
       'long.service': `[Unit]\nDescription=${'x'.repeat(1024 * 1024)}\n`,
-      'quotes.service': `'"\\$\``.repeat(20 * 1024),
-      'unicode.service': '🚢\u0001'.repeat(20 * 1024),
+      'quotes.service': `'"\\$\``.repeat(12 * 1024),
+      'unicode.service': '🚢\u0001'.repeat(6 * 1024),
       'empty.service': '',
     };
     const outcomes = await machine.change(

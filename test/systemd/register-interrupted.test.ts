@@ -69,7 +69,7 @@ const CHANGES: [name: string, change: Change][] = [
  * is whole.
  */
 async function prepare({ isDamaged, action, after }: Change) {
-  const machine = await createLocalMachine();
+  const machine = await createLocalMachine({ shared: true });
   const query = (each: Action) => registerQuery({ register: 'head', action: each, unlessKnown: [] });
   const ask = (each: Action): Promise<VoterAnswer> => machine.connect().session.ask(query(each));
   const { state = '' } = await ask({ kind: 'create' });

@@ -25,7 +25,7 @@ const TEXTS = ['a\n', `${'é\\n\'"$`!'.repeat(50)}\n`, `${'x'.repeat(100_000)}\n
 
 describe('a register on a machine', () => {
   it('names a full disk as the cause, and stores nothing', async () => {
-    const machine = await createLocalMachine();
+    const machine = await createLocalMachine({ shared: true });
     const { session } = machine.connect();
     const fill = (script: string, write: string): string =>
       script.replace(write, write.replace(/>"[^"]*"/, '>/dev/full'));
@@ -51,7 +51,7 @@ describe('a register on a machine', () => {
   });
 
   it('does what the model does, for random requests', async () => {
-    const machine = await createLocalMachine();
+    const machine = await createLocalMachine({ shared: true });
     const { session } = machine.connect();
     const model = new ModelVoters();
     const random = seeded(7);
@@ -97,7 +97,7 @@ describe('a register on a machine', () => {
   });
 
   it.each(['dash', 'bash', 'busybox sh'])('stores and returns texts with %s', async (shell) => {
-    const machine = await createLocalMachine({ shell });
+    const machine = await createLocalMachine({ shell, shared: true });
     const { session } = machine.connect();
     const ask = (action: Action, unlessKnown?: readonly string[]): Promise<VoterAnswer> =>
       session.ask(registerQuery({ register: 'head', action, ...(unlessKnown && { unlessKnown }) }));
@@ -124,7 +124,7 @@ describe('a register on a machine', () => {
   it.each(damage)(
     'does not count with %s, and is kept when it gets a new state',
     async (_, harm, isWhole) => {
-      const machine = await createLocalMachine();
+      const machine = await createLocalMachine({ shared: true });
       const { session } = machine.connect();
       const ask = (action: Action): Promise<VoterAnswer> =>
         session.ask(registerQuery({ register: 'head', action }));
@@ -157,7 +157,7 @@ describe('a register on a machine', () => {
   );
 
   it.each(['mkfifo', 'mkdir'])('does not wait for what %s has put in its place', async (program) => {
-    const machine = await createLocalMachine();
+    const machine = await createLocalMachine({ shared: true });
     const { session } = machine.connect();
     const ask = (action: Action): Promise<VoterAnswer> =>
       session.ask(registerQuery({ register: 'head', action }));
@@ -173,7 +173,7 @@ describe('a register on a machine', () => {
   });
 
   it('rejects while another process holds its lock, and works afterwards', async () => {
-    const machine = await createLocalMachine();
+    const machine = await createLocalMachine({ shared: true });
     const { session } = machine.connect();
     const read = registerQuery({ register: 'head', action: { kind: 'read' } });
     await session.ask(registerQuery({ register: 'head', action: { kind: 'create' } }));
@@ -188,7 +188,7 @@ describe('a register on a machine', () => {
   });
 
   it('gets a new state if it has the one that is not wanted, and keeps the old file', async () => {
-    const machine = await createLocalMachine();
+    const machine = await createLocalMachine({ shared: true });
     const { session } = machine.connect();
     const create = (unless?: string): Promise<VoterAnswer> =>
       session.ask(registerQuery({ register: 'head', action: { kind: 'create', ...(unless && { unless }) } }));
@@ -211,7 +211,7 @@ describe('a register on a machine', () => {
   it.each(['dash', 'bash', 'busybox sh'])(
     'answers a wait when another proposal is accepted, and when its time is over, with %s',
     async (shell) => {
-      const machine = await createLocalMachine({ shell });
+      const machine = await createLocalMachine({ shell, shared: true });
       const ask = (action: Action): Promise<VoterAnswer> =>
         machine.connect().session.ask(registerQuery({ register: 'head', action }));
       const wait = (accepted: Ballot, seconds: number): Promise<VoterAnswer> => {
@@ -235,7 +235,7 @@ describe('a register on a machine', () => {
   );
 
   it('is replaced by a recovery only as it was found, and is kept', async () => {
-    const machine = await createLocalMachine();
+    const machine = await createLocalMachine({ shared: true });
     const { session } = machine.connect();
     const ask = (action: Action): Promise<VoterAnswer> =>
       session.ask(registerQuery({ register: 'head', action }));
@@ -259,7 +259,7 @@ describe('a register on a machine', () => {
   });
 
   it('is read with a promise, also if that cannot be written', async () => {
-    const machine = await createLocalMachine();
+    const machine = await createLocalMachine({ shared: true });
     const ask = (action: Action): Promise<VoterAnswer> =>
       machine.connect().session.ask(registerQuery({ register: 'head', action }));
     const { state = '' } = await ask({ kind: 'create' });
