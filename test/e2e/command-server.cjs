@@ -9,12 +9,24 @@
 const { readSync, writeSync } = require('node:fs');
 const { globalAgent } = require('node:http');
 const { basename, resolve } = require('node:path');
+const vm = require('node:vm');
 
 /** The events for which a command has listeners, which would otherwise be called for later commands too. */
 const EVENTS = ['uncaughtException', 'SIGHUP', 'SIGINT', 'SIGTERM', 'exit'];
 
 const REQUESTS = 3;
 const LINE_FEED = 10;
+
+/** The compiled files of the program. Each command still evaluates them, but reading their compiled form was a quarter of its CPU time. */
+const scripts = new Map();
+const { Script } = vm;
+vm.Script = new Proxy(Script, {
+  construct(_, [source, options]) {
+    const script = scripts.get(options.filename) ?? new Script(source, options);
+    scripts.set(options.filename, script);
+    return script;
+  },
+});
 
 let mark = '';
 
