@@ -41,6 +41,8 @@ export async function clusterIn(slot: number, ...words: readonly string[]): Prom
     FLEET_CLUSTER_SUBNET: `127.76.${slot}`,
     // The ids of k1, k2, k3 and k4 are derived from the names and sort like them, and so do the rows of tables.
     FLEET_CLUSTER_PREFIX: 'k',
+    // A login takes 40 % less CPU time if the server does not execute itself again (-r), and OpenSSL does the key exchange.
+    FLEET_CLUSTER_SSHD: '-r -o KexAlgorithms=ecdh-sha2-nistp256',
   };
   const { stdout } = await run(SCRIPT, words, { env });
   return stdout;

@@ -125,13 +125,13 @@ mask_want() {
 }
 
 sshd_unit() {
-  cat <<'EOT'
+  cat <<EOT
 [Unit]
 Description=SSH server of this machine
 
 [Service]
-ExecStart=/usr/sbin/sshd -D -e
-ExecReload=/bin/kill -HUP $MAINPID
+ExecStart=/usr/sbin/sshd -D -e ${FLEET_CLUSTER_SSHD:-}
+ExecReload=/bin/kill -HUP \$MAINPID
 KillMode=process
 Restart=on-failure
 RestartSec=1
