@@ -27,8 +27,12 @@ export async function openCounter(operator: Operator): Promise<QuorumStore> {
 
 const KEY = 'counter';
 
-/** Adds one to the counter until `isOver`, with compare-and-swap. */
-export async function count(store: QuorumStore, isOver: (tally: Tally) => boolean): Promise<Tally> {
+/** Adds one to the counter until `isOver`, with compare-and-swap, after a random pause of at most `pauseMs`. */
+export async function count(
+  store: QuorumStore,
+  isOver: (tally: Tally) => boolean,
+  pauseMs = 0,
+): Promise<Tally> {
   const tally = { acknowledged: 0, unknown: 0, conflicts: 0, longestMs: 0 };
   let began = performance.now();
   while (!isOver(tally)) {
@@ -37,6 +41,7 @@ export async function count(store: QuorumStore, isOver: (tally: Tally) => boolea
     else tally[result]++;
     if (result !== 'acknowledged') continue;
     tally.longestMs = Math.max(tally.longestMs, performance.now() - began);
+    await sleep(Math.random() * pauseMs);
     began = performance.now();
   }
   return tally;
@@ -88,6 +93,9 @@ export async function readCounter(store: QuorumStore): Promise<number> {
 /** The texts that an operator has submitted for a unit, by hash. */
 export type Submitted = { readonly acknowledged: Set<string>; readonly attempted: Set<string> };
 
+/** The longest pause between two texts, in ms. */
+const PAUSE_MS = 1000;
+
 /** Submits one text after the other; some commands are killed. */
 export async function submitTexts(
   operator: Operator,
@@ -107,7 +115,7 @@ export async function submitTexts(
     });
     if (random() < 0.2) setTimeout(() => process.kill('SIGKILL'), random() * 1500);
     if ((await ended).status === 0) submitted.acknowledged.add(hash);
-    await sleep(random() * 300);
+    await sleep(random() * PAUSE_MS);
   }
   return submitted;
 }
