@@ -17,7 +17,8 @@ onMachines('the voters of a registry', () => {
   const machines = ['k1', 'k2', 'k3', 'k4'];
   const operator = createOperator({
     machines,
-    top: { registry: 'machines', agent_ttl: '4s', listen: 'none' },
+    // A voter is replaced after ten times agent_ttl.
+    top: { registry: 'machines', agent_ttl: '3s', listen: 'none' },
     ssh: { connect_timeout: '2s' },
   });
   beforeAll(() => add('k4'));
