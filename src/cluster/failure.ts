@@ -98,6 +98,11 @@ export type Failure =
       readonly mayBeDown: boolean;
     };
 
+/** Whether the copy is in the target state: a copy with an older text is, while the new one is held. */
+export function isInTarget(failure: Failure | undefined): boolean {
+  return failure === undefined || (failure.code === 'held' && failure.keeps === true);
+}
+
 /** A unit on a machine, by the names of both. */
 export type Copy = { readonly unit: string; readonly machine: string };
 

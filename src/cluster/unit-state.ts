@@ -177,8 +177,13 @@ export function isDownByOthers({ load, active, result, exitCode }: SystemdState)
 }
 
 /** Whether systemd is about to start it again after its end. From version 254, the time from the job to its start has a second name. */
-export function waitsForRestart({ sub }: SystemdState): boolean {
+function waitsForRestart({ sub }: SystemdState): boolean {
   return sub === 'auto-restart' || sub === 'auto-restart-queued';
+}
+
+/** Whether its start is still under way. */
+export function isStarting(state: SystemdState): boolean {
+  return state.active === 'activating' && !waitsForRestart(state);
 }
 
 /** Whether systemd has processes or jobs of the unit to stop. */

@@ -2,7 +2,7 @@ import type { Failure } from '../cluster/failure.ts';
 import { type ClusterSnapshot, observedOn, readableOf } from '../cluster/snapshot.ts';
 import { plan } from '../plan/plan.ts';
 import { rolloutsOf } from '../plan/rollout.ts';
-import { hasStep, type UnitChange } from '../plan/step.ts';
+import { changesIn, hasStep, type UnitChange } from '../plan/step.ts';
 import type { PassOptions, ReconcileReport } from '../reconcile/pass.ts';
 import { machinesOf, placementsOf, unseenOf } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
@@ -31,8 +31,8 @@ export function machinesToObserve(
   const rollouts = rolloutsOf(plans, { snapshot, placements, unseen: unseenOf(decisions) });
   if (rollouts.some(({ up, down, updated }) => up.size + down.length + updated.length > 1)) return all;
   const verified = new Set(
-    plans.flatMap(({ machine, changes }) =>
-      changes.filter(isVerified).map(({ unit }) => `${machine} ${unit}`),
+    changesIn(plans).flatMap(({ machine, change }) =>
+      isVerified(change) ? `${machine} ${change.unit}` : [],
     ),
   );
   const fresh = new Set<string>();

@@ -8,7 +8,7 @@ import {
 import { provenUnits } from '../plan/held.ts';
 import { plan } from '../plan/plan.ts';
 import { rolloutsOf } from '../plan/rollout.ts';
-import type { Obstacle } from '../plan/step.ts';
+import { changesIn, type Obstacle } from '../plan/step.ts';
 import { type Decision, machinesOf, placementsOf, unseenOf } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
 
@@ -46,14 +46,13 @@ export function toDo(snapshot: ClusterSnapshot): ToDo {
   const unseen = unseenOf(decisions);
   const plans = plan(snapshot, placements, { rollouts: { unseen } });
   // The instances of a template get a new text in one pass, because its pieces follow each other.
-  const changed = new Set(plans.flatMap(({ changes }) => changes.map(({ unit }) => unit)));
+  const changed = new Set(changesIn(plans).map(({ change }) => change.unit));
   for (const [index, { units: members }] of rolloutsOf(plans, { snapshot, placements, unseen }).entries()) {
     for (const unit of members) if (changed.has(unit)) groups.add(unit, `rollout ${index}`, []);
   }
-  for (const { machine, changes } of plans) {
-    for (const { unit, obstacle } of changes) {
-      if (obstacle === undefined || REPORTED.has(obstacle.code)) groups.add(unit, `on ${machine}`, [machine]);
-    }
+  for (const { machine, change } of changesIn(plans)) {
+    const { unit, obstacle } = change;
+    if (obstacle === undefined || REPORTED.has(obstacle.code)) groups.add(unit, `on ${machine}`, [machine]);
   }
   observeEverywhere(groups.all, snapshot);
   return { groups: groups.all, decisions };

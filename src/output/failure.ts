@@ -3,10 +3,10 @@ import { formatDuration } from '../base/time.ts';
 import { quoted } from '../base/visible.ts';
 import { tieText } from '../cluster/dependencies.ts';
 import type { CauseRelation, Failure, MachineStep } from '../cluster/failure.ts';
-import { isMasked } from '../cluster/unit-state.ts';
+import { isMasked, isStarting } from '../cluster/unit-state.ts';
 import type { UnitFailure } from '../operations/unit-result.ts';
 import { formatDate, formatRemaining, packagesOf } from './format.ts';
-import { heldText, isStarting, notUp, revertCause, unhealthy } from './held.ts';
+import { heldText, notUp, revertCause, unhealthy } from './held.ts';
 import { foreignUnit, reasonText } from './reason.ts';
 
 /** The text of a failure: a sentence, lines to print below it, and a hint. */
@@ -211,12 +211,15 @@ function changeText(failure: AfterBegin, about: About): FailureText {
       return plain('the machine did not report the result', 'To see its state: fleetctl list-units');
     case 'unhealthy':
       return { summary: unhealthy(failure), lines: failure.lines, hint: undefined };
-    case 'not-up':
+    case 'not-up': {
+      const { state, detail, journal } = failure;
+      const continues = state.load === 'loaded' && isStarting(state) ? CONTINUES : undefined;
       return {
-        summary: notUp(failure.state),
-        lines: [...linesOf(failure.detail), ...failure.journal],
-        hint: isMasked(failure.state) ? MASKED : isStarting(failure.state) ? CONTINUES : undefined,
+        summary: notUp(state),
+        lines: [...linesOf(detail), ...journal],
+        hint: isMasked(state) ? MASKED : continues,
       };
+    }
   }
 }
 

@@ -2,7 +2,7 @@ import { formatDuration } from '../base/time.ts';
 import { quoted } from '../base/visible.ts';
 import type { RevertCause } from '../cluster/confirmation.ts';
 import type { Held } from '../cluster/snapshot.ts';
-import { type SystemdState, waitsForRestart } from '../cluster/unit-state.ts';
+import { isStarting, type SystemdState } from '../cluster/unit-state.ts';
 
 /** `text 5d7d29e failed on m4: exit status 203` */
 export function heldText({ hash, held }: { readonly hash: string; readonly held: Held }): string {
@@ -44,10 +44,6 @@ export function notUp(state: SystemdState): string {
   const restarts =
     state.restarts === 0 ? '' : `, ${state.restarts} restart${state.restarts === 1 ? '' : 's'}`;
   return `it did not stay up: ${what}, result ${state.result}${ending(state)}${restarts}`;
-}
-
-export function isStarting(state: SystemdState): boolean {
-  return state.load === 'loaded' && state.active === 'activating' && !waitsForRestart(state);
 }
 
 /** systemd's ExecMainCode is a CLD_ code of wait(2): 1 exited, 2 killed, 3 dumped core; 0 when nothing ran. */

@@ -9,7 +9,7 @@ import {
 } from '../cluster/snapshot.ts';
 import { isUp, STEADY_MS, upSince } from '../cluster/unit-state.ts';
 import { groupsIn } from './rollout.ts';
-import { hasStep, type Obstacle, type Step } from './step.ts';
+import { expectsUp, hasStep, type Obstacle, type Step } from './step.ts';
 
 /**
  * The obstacle to a change of a held unit: `kept` is what the machine shall have. A held text is not written, and not
@@ -24,12 +24,11 @@ export function holdObstacle(
 ): Obstacle | undefined {
   const held = unit?.held;
   if (unit === undefined || kept === undefined || held === undefined) return undefined;
-  const isStarted = hasStep({ steps }, 'start', 'restart', 'watch');
   const hasFailed = held.machines.some((machine) => machine.id === id);
   const keeps = kept.digest !== unit.digest;
   const isRefused = keeps
     ? !hasStep({ steps }, 'stop', 'write', 'start', 'restart')
-    : hasStep({ steps }, 'write') || (hasFailed && isStarted);
+    : hasStep({ steps }, 'write') || (hasFailed && expectsUp({ steps }));
   if (!isRefused) return undefined;
   return { code: 'held', hash: unit.hash, held, keeps, isFirst: isFirstText(unit.name, snapshot) };
 }

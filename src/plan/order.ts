@@ -6,7 +6,7 @@ import type { MachineId } from '../machine/machine.ts';
 import { type Entry, STAGES, type Stage } from './groups.ts';
 import { piecesOfSize, rolloutPieces } from './pieces.ts';
 import type { Rollout } from './rollout.ts';
-import type { MachinePlan, UnitChange, Wave } from './step.ts';
+import { changesIn, hasStep, type MachinePlan, type UnitChange, type Wave } from './step.ts';
 import { mayStart } from './steps.ts';
 import { tiesBetween, withLateRevivals } from './ties.ts';
 
@@ -51,9 +51,9 @@ export function orderOf({
   const isHere = (machine: string, unit: string): boolean => places.get(unit)?.has(machine) === true;
   // The starters of a unit that must not run twice leave together with it, if they leave its machine too.
   const early = new Set(
-    copiesOf(plans)
-      .filter(([machine, { unit }]) => isAlone(unitOf(unit)) && !isHere(machine, unit))
-      .flatMap(([machine, { unit }]) =>
+    changesIn(plans)
+      .filter(({ machine, change: { unit } }) => isAlone(unitOf(unit)) && !isHere(machine, unit))
+      .flatMap(({ machine, change: { unit } }) =>
         [...withStarters(unit, starters)]
           .filter((name) => name === unit || (places.has(name) && !isHere(machine, name)))
           .map((name) => `${machine} ${name}`),
@@ -70,7 +70,7 @@ export function orderOf({
     const isReplacement = replacedBy(unitOf(unit), origin).some((old) => origin.get(old) === machine);
     return isReplacement && mayStart(steps) ? 'last' : 'main';
   };
-  const entries = copiesOf(plans).flatMap(([machine, change]): readonly Entry[] => {
+  const entries = changesIn(plans).flatMap(({ machine, change }): readonly Entry[] => {
     const stage = stageOf(machine, change);
     const isMove = stage === 'after' && places.get(change.unit)?.size !== 0;
     const check: Entry = { machine, change: checkOf(change), stage: 'check' };
@@ -106,25 +106,15 @@ function wavesOf(
   });
 }
 
-/** Every change with its machine. */
-function copiesOf(plans: readonly MachinePlan[]): readonly (readonly [string, UnitChange])[] {
-  return plans.flatMap(({ machine, changes }) => changes.map((change) => [machine, change] as const));
-}
-
 /** The units that come to a machine, also those that an interrupted pass assigned. */
 function comingIn(
   plans: readonly MachinePlan[],
   isHere: (machine: string, unit: string) => boolean,
 ): ReadonlySet<string> {
-  const here = copiesOf(plans).filter(([machine, { unit }]) => isHere(machine, unit));
-  return new Set(
-    here.flatMap(([, { unit, steps, obstacle }]) => (obstacle !== undefined || isNew(steps) ? unit : [])),
-  );
-}
-
-/** Whether the unit is written and started, or made startable. */
-function isNew(steps: UnitChange['steps']): boolean {
-  return steps.some(({ kind }) => kind === 'write') && mayStart(steps);
+  const here = changesIn(plans).filter(({ machine, change: { unit } }) => isHere(machine, unit));
+  const isComing = ({ change }: (typeof here)[number]): boolean =>
+    change.obstacle !== undefined || (hasStep(change, 'write') && mayStart(change.steps));
+  return new Set(here.filter(isComing).map(({ change }) => change.unit));
 }
 
 /** A check of the same change. A lost record is written first, as the change itself would do. */

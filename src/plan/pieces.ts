@@ -1,7 +1,7 @@
 import { groupBy } from '../base/group-by.ts';
 import { anchorGroups, byUnit, type Entry, isAnchor, type PiecesRequest } from './groups.ts';
 import { copyKey, type Rollout } from './rollout.ts';
-import { hasStep, type UnitChange } from './step.ts';
+import { expectsUp, hasStep, type UnitChange } from './step.ts';
 
 /** The entries of each piece: at most `size` main ones, and the others in the piece of the last main one of their unit. */
 export function piecesOfSize(request: PiecesRequest, size: number): readonly (readonly Entry[])[] {
@@ -154,7 +154,7 @@ function isArmed({ change }: Entry): boolean {
 
 /** Whether the copy is not verified until its change has succeeded. */
 function isCounted(change: UnitChange): boolean {
-  return change.obstacle === undefined && hasStep(change, 'start', 'restart', 'watch');
+  return change.obstacle === undefined && expectsUp(change);
 }
 
 function withOthers(

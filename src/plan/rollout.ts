@@ -13,7 +13,7 @@ import { isUnknown, isUp } from '../cluster/unit-state.ts';
 import { type CopyLimit, copiesWithin, type FailurePolicy } from '../unit/copy-limit.ts';
 import { differOnlyInFolderOptions } from '../unit/folder-options.ts';
 import { isTemplateName, parseUnitName, templateOf } from '../unit/unit-name.ts';
-import { hasStep, type MachinePlan, type UnitChange } from './step.ts';
+import { changesIn, hasStep, type MachinePlan, type UnitChange } from './step.ts';
 
 /** The values that a command gives for one pass, in place of those of the units. */
 export type RolloutLimits = {
@@ -60,14 +60,13 @@ export function copyKey(
  * start of a unit replaces no text, so that it is none.
  */
 export function rolloutsOf(plans: readonly MachinePlan[], context: RolloutContext): readonly Rollout[] {
-  const started = new Set(plans.flatMap(({ changes }) => changes.filter(isStart).map(({ unit }) => unit)));
+  const starts = changesIn(plans).filter(({ change }) => isStart(change));
+  const started = new Set(starts.map(({ change }) => change.unit));
   if (started.size === 0) return [];
   const groups = [...groupBy(context.snapshot.units, groupOf)].flatMap(([key, group]) =>
     key !== undefined && group.some(({ name }) => started.has(name)) ? [group] : [],
   );
-  const startedOn = new Set(
-    plans.flatMap(({ machine, changes }) => changes.filter(isStart).map(({ unit }) => `${machine} ${unit}`)),
-  );
+  const startedOn = new Set(starts.map(({ machine, change }) => `${machine} ${change.unit}`));
   const machinesOf = machinesFor(new Set(groups.flat().map(({ name }) => name)), context);
   const statesOf = (unit: DesiredUnit): readonly CopyState[] =>
     copiesOf(unit, machinesOf(unit), startedOn, context);
@@ -228,12 +227,10 @@ export function withGates(plans: readonly MachinePlan[], context: RolloutContext
     return down.length >= limit && up.has(copyKey(unit, machine));
   };
   const going = new Set(
-    plans.flatMap(({ machine, changes }) =>
-      changes.filter(isStart).flatMap((change) => {
-        const rollout = rolloutOf.get(change.unit);
-        return rollout === undefined || isGated(rollout, change, machine) ? [] : [rollout];
-      }),
-    ),
+    changesIn(plans).flatMap(({ machine, change }) => {
+      const rollout = isStart(change) ? rolloutOf.get(change.unit) : undefined;
+      return rollout === undefined || isGated(rollout, change, machine) ? [] : [rollout];
+    }),
   );
   const gated = plans.map(
     ({ machine, changes }): MachinePlan => ({

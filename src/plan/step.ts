@@ -112,3 +112,25 @@ export type Wave = {
 export function hasStep({ steps }: Pick<UnitChange, 'steps'>, ...kinds: readonly Step['kind'][]): boolean {
   return steps.some(({ kind }) => kinds.includes(kind));
 }
+
+/** Whether the change succeeds only if the unit is up afterwards. */
+export function expectsUp(change: Pick<UnitChange, 'steps'>): boolean {
+  return hasStep(change, 'start', 'restart', 'watch');
+}
+
+/** Every change with its machine. */
+export function changesIn(
+  plans: readonly MachinePlan[],
+): readonly { readonly machine: string; readonly change: UnitChange }[] {
+  return plans.flatMap(({ machine, changes }) => changes.map((change) => ({ machine, change })));
+}
+
+/** The plans with only those changes. */
+export function onlyChanges(
+  plans: readonly MachinePlan[],
+  isMeant: (change: UnitChange) => boolean,
+): readonly MachinePlan[] {
+  return plans
+    .map(({ machine, changes }) => ({ machine, changes: changes.filter(isMeant) }))
+    .filter(({ changes }) => changes.length > 0);
+}

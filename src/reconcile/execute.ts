@@ -1,5 +1,5 @@
 import { isFleetError } from '../base/errors.ts';
-import type { Failure, UnitOutcome } from '../cluster/failure.ts';
+import { type Failure, isInTarget, type UnitOutcome } from '../cluster/failure.ts';
 import type { Reason } from '../cluster/reason.ts';
 import {
   type ClusterSnapshot,
@@ -16,9 +16,12 @@ import { isForeign } from '../cluster/unit-state.ts';
 import { unreachableFailure } from '../cluster/unreachable.ts';
 import type { Rollout } from '../plan/rollout.ts';
 import {
+  changesIn,
+  expectsUp,
   type HealthRequest,
   hasStep,
   type MachinePlan,
+  onlyChanges,
   type Step,
   type UnitChange,
   type Wave,
@@ -38,10 +41,8 @@ import { isVerified } from './rollouts.ts';
 export async function executeWaves(
   waves: readonly Wave[],
   run: (plans: readonly MachinePlan[], piece: number) => Promise<readonly UnitOutcome[]>,
-  {
-    signal,
-    rollouts = [],
-  }: { readonly signal?: AbortSignal | undefined; readonly rollouts?: readonly Rollout[] } = {},
+  rollouts: readonly Rollout[],
+  signal: AbortSignal | undefined,
 ): Promise<readonly UnitOutcome[]> {
   const done: UnitOutcome[] = [];
   const touched = new Set<string>();
@@ -59,21 +60,19 @@ export async function executeWaves(
       !failed.has(unit) && !isEnded(unit) && (!finishes || touched.has(unit));
     const outcomes = [
       ...(await run(
-        select(plans, (unit) => isDue(unit) && held(unit) === undefined),
+        onlyChanges(plans, ({ unit }) => isDue(unit) && held(unit) === undefined),
         piece,
       )),
-      ...select(plans, (unit) => isDue(unit) && held(unit) !== undefined).flatMap(({ machine, changes }) =>
-        changes.map(({ unit }): UnitOutcome => {
-          const failure = { code: 'waits', unit: held(unit) ?? '' } as const;
-          return { unit, machine, state: undefined, failure };
-        }),
-      ),
+      ...changesIn(plans).flatMap(({ machine, change: { unit } }): readonly UnitOutcome[] => {
+        const other = isDue(unit) ? held(unit) : undefined;
+        if (other === undefined) return [];
+        return [{ unit, machine, state: undefined, failure: { code: 'waits', unit: other } }];
+      }),
     ];
     for (const outcome of outcomes) {
       const { unit, failure } = outcome;
       touched.add(unit);
-      const isDone = failure === undefined || (failure.code === 'held' && failure.keeps);
-      if (!isDone) failed.add(unit);
+      if (!isInTarget(failure)) failed.add(unit);
       const rollout = isVerified(outcome) ? undefined : rollouts.find(({ units }) => units.has(unit));
       if (rollout !== undefined && !ended.has(rollout)) ended.set(rollout, piece);
     }
@@ -81,12 +80,6 @@ export async function executeWaves(
     isOver ||= isGate && failed.size > 0;
   }
   return done;
-}
-
-function select(plans: readonly MachinePlan[], isMeant: (unit: string) => boolean): readonly MachinePlan[] {
-  return plans
-    .map(({ machine, changes }) => ({ machine, changes: changes.filter(({ unit }) => isMeant(unit)) }))
-    .filter(({ changes }) => changes.length > 0);
 }
 
 /** Executes plans on all machines in parallel, and waits for all of them. A check that passed has no outcome. */
@@ -151,12 +144,11 @@ function healthRequest(
   snapshot: ClusterSnapshot,
 ): HealthRequest | undefined {
   const unit = unitNamed(name, snapshot);
-  const isStarted = hasStep(change, 'start', 'restart', 'watch');
   // A dry run has no states.
   if (unit === undefined || failure !== undefined || triggered !== undefined || state === undefined)
     return undefined;
   const isOther = change.steps.some((step) => step.kind === 'record' && step.record.digest !== unit.digest);
-  return isStarted && !isOther && !hasStep(change, 'arm') ? healthOf(unit) : undefined;
+  return expectsUp(change) && !isOther && !hasStep(change, 'arm') ? healthOf(unit) : undefined;
 }
 
 async function askHealth(request: HealthRequest, session: MachineSession): Promise<Failure | undefined> {

@@ -1,17 +1,15 @@
-import type { Failure, UnitOutcome } from '../cluster/failure.ts';
-import type { LoggedEvent } from '../cluster/logged-event.ts';
+import { type Failure, isInTarget, type UnitOutcome } from '../cluster/failure.ts';
+import type { LoggedEvent, LoggedMachine } from '../cluster/logged-event.ts';
 import { type ClusterSnapshot, type MachineView, machineNameOf } from '../cluster/snapshot.ts';
 import { mayBeDown } from '../cluster/unreachable.ts';
+import type { MachineId } from '../machine/machine.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Decision } from '../schedule/decision.ts';
 
 /** The log entries of decisions. */
 export function logDecisions(decisions: readonly Decision[], snapshot: ClusterSnapshot): readonly Edit[] {
-  const place = (id: string) => ({
-    id,
-    name: machineNameOf(id, snapshot),
-  });
+  const place = (id: MachineId): LoggedMachine => loggedMachine(id, snapshot);
   return log(
     decisions.flatMap((decision): readonly LoggedEvent[] => {
       const { kind, unit } = decision;
@@ -21,6 +19,10 @@ export function logDecisions(decisions: readonly Decision[], snapshot: ClusterSn
       return [{ kind, unit, from: place(from), to: place(machine), because }];
     }),
   );
+}
+
+export function loggedMachine(id: MachineId, snapshot: ClusterSnapshot): LoggedMachine {
+  return { id, name: machineNameOf(id, snapshot) };
 }
 
 /** The log entries of machines that became unreachable or came back since `registry`; `now` is epoch ms. */
@@ -55,14 +57,13 @@ export function logOutcomes(
   const reported = outcomes.length === 0 ? new Map<string, Failure>() : lastFailures(registry);
   return log(
     outcomes.flatMap(({ unit, machine, failure, triggered }): readonly LoggedEvent[] => {
-      // A copy with an older text is as it should be.
-      const isDone = failure === undefined || (failure.code === 'held' && failure.keeps);
-      if (triggered !== undefined || !(isDone || !HAS_OWN_EVENT.has(failure.code))) return [];
+      if (triggered !== undefined) return [];
       const before = reported.get(`${machine} ${unit}`);
-      if (isDone) {
+      if (failure === undefined || isInTarget(failure)) {
         if (before !== undefined) return [{ kind: 'recovered', unit, machine }];
         return isRestarted(unit) ? [{ kind: 'restart', unit, machine }] : [];
       }
+      if (HAS_OWN_EVENT.has(failure.code)) return [];
       const short = inShort(failure);
       return kindOf(short) === kindOf(before) ? [] : [{ kind: 'failed', unit, machine, failure: short }];
     }),

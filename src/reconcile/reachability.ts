@@ -1,6 +1,6 @@
 import type { MachineView } from '../cluster/snapshot.ts';
 import { mayBeDown } from '../cluster/unreachable.ts';
-import { type KnownMachine, UNKNOWN_MACHINE } from '../registry/edit.ts';
+import type { KnownMachine } from '../registry/edit.ts';
 import type { ObserverClocks } from './ports.ts';
 
 /** In ms: observations that are further apart are no proof for the time in between. */
@@ -30,11 +30,7 @@ export function isKnownUnreachable({ silence, silentSince }: KnownMachine): bool
  * The registry's data about a machine after this observation; the same object if nothing is new, so that nothing is
  * written. An error that does not suggest that the machine is down resets the time of this observer.
  */
-export function updatedMachine(
-  view: MachineView,
-  known: KnownMachine = UNKNOWN_MACHINE,
-  by: ObserverClocks,
-): KnownMachine {
+export function updatedMachine(view: MachineView, known: KnownMachine, by: ObserverClocks): KnownMachine {
   const { id, unreachable, backSince } = view;
   if (unreachable === undefined) {
     const isKnown = known.id === id && known.backSince === backSince && !isKnownUnreachable(known);

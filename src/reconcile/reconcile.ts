@@ -104,7 +104,7 @@ async function runPass(
       if (now.length > 0) emit({ kind: 'wave-begun', wave: ++wave, waves: order.length });
       return execute(now, snapshot, sessions, emit);
     };
-    const waved = executeWaves(order, carryOut, { signal, rollouts });
+    const waved = executeWaves(order, carryOut, rollouts, signal);
     const [changed, newVoters] = await Promise.all([waved, tending]);
     const left = signal?.aborted ? [] : unfinished(order, changed, rollouts, snapshot);
     for (const outcome of left) emit({ kind: 'outcome', ...outcome });

@@ -1,7 +1,7 @@
 import type { Confirmation } from '../cluster/confirmation.ts';
 import { type MachineView, type NewRevert, otherCluster } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine.ts';
-import { keptTexts } from '../registry/kept-texts.ts';
+import { olderText } from '../registry/kept-texts.ts';
 import type { RegistryView } from '../registry/view.ts';
 
 /** The texts that machines have reverted, as far as they are believed, and the registry does not know it. */
@@ -26,10 +26,7 @@ function isNews({ unit, digest, token }: Confirmation, id: MachineId, registry: 
   const wanted = registry.units.get(unit);
   if (wanted === undefined || token > wanted.token) return false;
   if (!wanted.placement.global && wanted.machine !== id) return false;
-  const text =
-    wanted.digest === digest
-      ? wanted
-      : keptTexts(registry, wanted, new Set([digest])).find((each) => each.unit.digest === digest)?.unit;
+  const text = wanted.digest === digest ? wanted : olderText(registry, wanted, digest);
   if (text?.placement.confirmMs === undefined) return false;
   const released = registry.released(unit);
   if (released?.digest === digest && token <= released.token) return false;

@@ -11,13 +11,13 @@ import {
 } from '../cluster/snapshot.ts';
 import { isDownByOthers, isUp } from '../cluster/unit-state.ts';
 import { groupsIn, type Rollout, type RolloutLimits } from '../plan/rollout.ts';
-import { hasStep, type MachinePlan, type Wave } from '../plan/step.ts';
+import { changesIn, hasStep, type MachinePlan, onlyChanges, type Wave } from '../plan/step.ts';
 import type { Edit } from '../registry/edit.ts';
-import { keptTexts, sinceDestroy } from '../registry/kept-texts.ts';
+import { lastSoundText, olderText, sinceDestroy } from '../registry/kept-texts.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { FailurePolicy } from '../unit/copy-limit.ts';
 import { parseUnitName, templateOf } from '../unit/unit-name.ts';
-import { type Pass, startedTexts, verdictOf } from './verdicts.ts';
+import { type Pass, startedTexts, startsIn, verdictOf } from './verdicts.ts';
 
 /** The rollouts of a pass, and what its command gave for them. */
 export type RolloutsOfPass = {
@@ -57,9 +57,10 @@ export function unfinished(
       own.find((outcome) => causeOf(outcome) !== undefined) ?? own.find((outcome) => !isVerified(outcome));
     if (ended === undefined || (rollout.onFailure === 'revert' && causeOf(ended) !== undefined)) return [];
     const failure = endOf(ended, rollout, snapshot);
-    return startsIn(waves, rollout)
-      .filter(({ machine, unit }) => !tried.has(`${machine} ${unit}`))
-      .map(({ machine, unit }) => ({ machine, unit, state: undefined, failure }));
+    return changesIn(waves.flatMap(({ plans }) => plans))
+      .filter(({ change }) => rollout.units.has(change.unit) && hasStep(change, 'start'))
+      .filter(({ machine, change }) => !tried.has(`${machine} ${change.unit}`))
+      .map(({ machine, change }) => ({ machine, unit: change.unit, state: undefined, failure }));
   });
 }
 
@@ -75,19 +76,6 @@ function endOf(outcome: UnitOutcome, { limit }: Rollout, snapshot: ClusterSnapsh
   return held === undefined
     ? { code: 'gated', limit, down: [{ unit, machine, isSilent: outcome.failure?.code === 'unreachable' }] }
     : { code: 'held', hash, held };
-}
-
-function startsIn(
-  waves: readonly Wave[],
-  { units }: Rollout,
-): readonly { readonly machine: string; readonly unit: string }[] {
-  return waves
-    .flatMap(({ plans }) => plans)
-    .flatMap(({ machine, changes }) =>
-      changes
-        .filter((change) => units.has(change.unit) && hasStep(change, 'start'))
-        .map(({ unit }) => ({ machine, unit })),
-    );
 }
 
 function heldBy(outcome: UnitOutcome, snapshot: ClusterSnapshot): Held | undefined {
@@ -135,15 +123,11 @@ export function failedTexts(
 /** A present text of a unit that has failed on one machine. */
 type Failing = { readonly unit: DesiredUnit; readonly held: Held; readonly isReverted: boolean };
 
-/** The failures of starts with the texts of the registry. A concurrent stop or new text may have caused one: then it does not count. */
+/** The failures of starts with the present texts. */
 function failuresOf(pass: Pass, view: RegistryView): readonly Failing[] {
-  const { snapshot, outcomes } = pass;
-  const texts = startedTexts(pass);
-  return outcomes.flatMap((outcome) => {
-    const [wanted, unit] = [unitNamed(outcome.unit, snapshot), view.units.get(outcome.unit)];
-    const held = heldBy(outcome, snapshot);
-    if (held === undefined || texts.get(`${outcome.machine} ${outcome.unit}`) !== wanted?.digest) return [];
-    if (unit === undefined || unit.digest !== wanted?.digest || unit.target !== wanted.target) return [];
+  return startsIn(pass, view).flatMap(({ outcome, unit, digest }) => {
+    const held = heldBy(outcome, pass.snapshot);
+    if (held === undefined || digest !== unit.digest) return [];
     return [{ unit, held, isReverted: outcome.failure?.code === 'unconfirmed' }];
   });
 }
@@ -182,15 +166,13 @@ export function holdEdits(
 export function restoredUnits(failed: readonly FailedText[], view: RegistryView): readonly DesiredUnit[] {
   const restored = new Map<string, DesiredUnit>();
   for (const { unit, policy } of failed) {
-    const base = keptTexts(view, unit, new Set()).find(({ isBase }) => isBase)?.unit;
+    const base = lastSoundText(view, unit);
     if (policy !== 'revert' || hasReturned(unit, view) || base === undefined) continue;
     restored.set(unit.name, base);
     const template = view.units.get(templateOf(parseUnitName(unit.name))?.text ?? '');
     if (template?.digest !== unit.digest || unit.fromTemplate === false) continue;
-    const old = keptTexts(view, template, new Set([base.digest])).find(
-      (text) => text.unit.digest === base.digest,
-    );
-    if (old !== undefined) restored.set(template.name, old.unit);
+    const old = olderText(view, template, base.digest);
+    if (old !== undefined) restored.set(template.name, old);
   }
   return [...restored.values()];
 }
@@ -225,11 +207,7 @@ export function reportedOutcomes(pass: Pass): readonly UnitOutcome[] {
   const { snapshot, plans, outcomes } = pass;
   const held = new Map(snapshot.units.flatMap((unit) => (unit.held && [[unit.name, unit]]) ?? []));
   if (held.size === 0) return outcomes;
-  const starts = plans.map(({ machine, changes }) => ({
-    machine,
-    changes: changes.filter((change) => hasStep(change, 'start')),
-  }));
-  const texts = startedTexts({ ...pass, plans: starts });
+  const texts = startedTexts({ snapshot, plans: onlyChanges(plans, (change) => hasStep(change, 'start')) });
   return outcomes.map((outcome) => {
     const unit = held.get(outcome.unit);
     const digest = texts.get(`${outcome.machine} ${outcome.unit}`);
@@ -256,7 +234,5 @@ export function stillWanted(
     const [before, now] = [unitNamed(name, snapshot), view.units.get(name)];
     return before?.digest === now?.digest && before?.target === now?.target && now?.held === undefined;
   };
-  return plans
-    .map(({ machine, changes }) => ({ machine, changes: changes.filter(({ unit }) => isSame(unit)) }))
-    .filter(({ changes }) => changes.length > 0);
+  return onlyChanges(plans, ({ unit }) => isSame(unit));
 }

@@ -1,12 +1,13 @@
 import type { UnitOutcome } from '../cluster/failure.ts';
 import { type ClusterSnapshot, type DesiredUnit, machineNameOf, unitNamed } from '../cluster/snapshot.ts';
 import { provenUnits } from '../plan/held.ts';
-import type { MachinePlan } from '../plan/step.ts';
+import { changesIn, type MachinePlan } from '../plan/step.ts';
 import type { Edit } from '../registry/edit.ts';
-import { keptTexts } from '../registry/kept-texts.ts';
+import { lastSoundText } from '../registry/kept-texts.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Decision } from '../schedule/decision.ts';
+import { loggedMachine } from './log.ts';
 import { failedTexts, holdEdits, type RolloutsOfPass, restoredUnits } from './rollouts.ts';
 import { type Pass, verdicts } from './verdicts.ts';
 
@@ -71,13 +72,9 @@ export async function settle(
   const holds = new Map(
     texts
       .filter(({ unit }) => restored.every(({ name }) => name !== unit.name))
-      .map(({ unit }) => [unit.name, { isFirst: !hasOlderText(unit, settled) }]),
+      .map(({ unit }) => [unit.name, { isFirst: lastSoundText(settled, unit) === undefined }]),
   );
   return { held: new Set([...names, ...proven]), restored, holds, settled };
-}
-
-function hasOlderText(unit: DesiredUnit, view: RegistryView): boolean {
-  return keptTexts(view, unit, new Set()).some(({ isBase }) => isBase);
 }
 
 /** The units of the pass whose hold ends, because their text is up everywhere. */
@@ -111,9 +108,7 @@ function failedMoves(
   snapshot: ClusterSnapshot,
   outcomes: readonly UnitOutcome[],
 ): readonly Move[] {
-  const planned = new Set(
-    plans.flatMap(({ machine, changes }) => changes.map(({ unit }) => `${machine} ${unit}`)),
-  );
+  const planned = new Set(changesIn(plans).map(({ machine, change }) => `${machine} ${change.unit}`));
   const done = new Set(
     outcomes.flatMap(({ unit, machine, failure }) => (failure === undefined ? `${machine} ${unit}` : [])),
   );
@@ -130,11 +125,10 @@ function revertMoves(moves: readonly Move[], snapshot: ClusterSnapshot, view: Re
   return moves.flatMap(({ unit: name, from, machine }): readonly Edit[] => {
     const unit = view.units.get(name);
     if (unit?.machine !== machine || unit.token !== unitNamed(name, snapshot)?.token) return [];
-    const place = (id: string) => ({ id, name: machineNameOf(id, snapshot) });
-    const event = { kind: 'return', unit: name, from: place(machine), to: place(from) } as const;
+    const [left, kept] = [loggedMachine(machine, snapshot), loggedMachine(from, snapshot)];
     return [
       { kind: 'put-unit', unit: { ...unit, machine: from } },
-      { kind: 'log', events: [event] },
+      { kind: 'log', events: [{ kind: 'return', unit: name, from: left, to: kept }] },
     ];
   });
 }

@@ -1,20 +1,14 @@
 import type { UnitOutcome } from '../cluster/failure.ts';
 import {
   type ClusterSnapshot,
+  type DesiredUnit,
   isChangeable,
   machineNamed,
   observedOn,
   unitNamed,
 } from '../cluster/snapshot.ts';
-import {
-  isDownByOthers,
-  isUnknown,
-  isUp,
-  STEADY_MS,
-  upSince,
-  waitsForRestart,
-} from '../cluster/unit-state.ts';
-import type { MachinePlan } from '../plan/step.ts';
+import { isDownByOthers, isStarting, isUnknown, isUp, STEADY_MS, upSince } from '../cluster/unit-state.ts';
+import { changesIn, expectsUp, type MachinePlan } from '../plan/step.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Decision } from '../schedule/decision.ts';
@@ -79,24 +73,35 @@ function isNews({ unit, digest, since = 0 }: Judgement, now: number, view: Regis
 
 /** The verdicts on starts of the pass, failures last: a text that fails on one machine is `failed`. */
 function started(pass: Pass, up: readonly Judgement[], view: RegistryView): readonly Judgement[] {
-  const { snapshot, outcomes } = pass;
-  const texts = startedTexts(pass);
   const isUpElsewhere = (unit: string, digest: string): boolean =>
     up.some((each) => each.unit === unit && each.digest === digest);
-  const judged = outcomes.flatMap((outcome): readonly Judgement[] => {
-    const { unit, machine } = outcome;
-    const wanted = unitNamed(unit, snapshot);
-    const now = view.units.get(unit);
-    const digest = texts.get(`${machine} ${unit}`);
-    if (wanted === undefined || digest === undefined) return [];
-    // A concurrent stop or new text may have caused the failure.
-    if (now?.target !== wanted.target || now.digest !== wanted.digest) return [];
-    const verdict = verdictOf(outcome);
-    if (verdict === undefined) return [];
-    if (verdict === 'failed' && (isUpElsewhere(unit, digest) || hasOtherCause(outcome))) return [];
-    return [{ unit, digest, verdict }];
-  });
+  const judged = startsIn(pass, view).flatMap(
+    ({ outcome, unit: { name: unit }, digest }): readonly Judgement[] => {
+      const verdict = verdictOf(outcome);
+      if (verdict === undefined) return [];
+      if (verdict === 'failed' && (isUpElsewhere(unit, digest) || hasOtherCause(outcome))) return [];
+      return [{ unit, digest, verdict }];
+    },
+  );
   return judged.toSorted((a, b) => Number(a.verdict === 'failed') - Number(b.verdict === 'failed'));
+}
+
+/**
+ * The outcomes of starts, with the units in the registry and the texts that were started. A unit whose target or text has changed
+ * since is left out.
+ */
+export function startsIn(
+  pass: Pass,
+  view: RegistryView,
+): readonly { readonly outcome: UnitOutcome; readonly unit: DesiredUnit; readonly digest: string }[] {
+  const texts = startedTexts(pass);
+  return pass.outcomes.flatMap((outcome) => {
+    const [wanted, unit] = [unitNamed(outcome.unit, pass.snapshot), view.units.get(outcome.unit)];
+    const digest = texts.get(`${outcome.machine} ${outcome.unit}`);
+    if (wanted === undefined || unit === undefined || digest === undefined) return [];
+    // A concurrent stop or new text may have caused a failure.
+    return unit.target === wanted.target && unit.digest === wanted.digest ? [{ outcome, unit, digest }] : [];
+  });
 }
 
 /** Whether a unit did not come up for a reason outside its text. */
@@ -111,26 +116,24 @@ export function verdictOf({ failure, state, triggered }: UnitOutcome): Judgement
   }
   if (failure.code === 'unhealthy' || failure.code === 'unconfirmed') return 'failed';
   if (failure.code !== 'not-up' || isUnknown(failure.state)) return undefined;
-  return failure.state.active === 'activating' && !waitsForRestart(failure.state) ? undefined : 'failed';
+  return isStarting(failure.state) ? undefined : 'failed';
 }
 
 /**
  * The copies that plans start or watch, as `machine unit`, with the digests of their texts: of the record that is written, or
  * that is there. It is not the one of the registry while that is held.
  */
-export function startedTexts({ plans, snapshot }: Pass): ReadonlyMap<string, string> {
+export function startedTexts({
+  plans,
+  snapshot,
+}: Pick<Pass, 'plans' | 'snapshot'>): ReadonlyMap<string, string> {
+  const starts = changesIn(plans).filter(({ change }) => expectsUp(change));
   return new Map(
-    plans.flatMap(({ machine, changes }) =>
-      changes.filter(isStart).flatMap(({ unit, steps }) => {
-        const written = steps.find((step) => step.kind === 'record')?.record;
-        const view = machineNamed(machine, snapshot);
-        const record = written ?? (view && observedOn(view, unit)?.record);
-        return record === undefined ? [] : [[`${machine} ${unit}`, record.digest] as const];
-      }),
-    ),
+    starts.flatMap(({ machine, change: { unit, steps } }) => {
+      const written = steps.find((step) => step.kind === 'record')?.record;
+      const view = machineNamed(machine, snapshot);
+      const record = written ?? (view && observedOn(view, unit)?.record);
+      return record === undefined ? [] : [[`${machine} ${unit}`, record.digest] as const];
+    }),
   );
-}
-
-function isStart({ steps }: MachinePlan['changes'][number]): boolean {
-  return steps.some(({ kind }) => kind === 'start' || kind === 'restart' || kind === 'watch');
 }

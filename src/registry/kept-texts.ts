@@ -39,6 +39,16 @@ export function keptTexts(
   });
 }
 
+/** The unit with its last text since it was created that is not known to have failed, except for the present one. */
+export function lastSoundText(view: RegistryView, unit: DesiredUnit): DesiredUnit | undefined {
+  return keptTexts(view, unit, new Set()).find(({ isBase }) => isBase)?.unit;
+}
+
+/** The unit with the older text of that digest. */
+export function olderText(view: RegistryView, unit: DesiredUnit, digest: string): DesiredUnit | undefined {
+  return keptTexts(view, unit, new Set([digest])).find((each) => each.unit.digest === digest)?.unit;
+}
+
 /** The texts of a unit since its name was last destroyed, oldest first. */
 export function sinceDestroy(view: RegistryView, name: string): readonly HistoryEntry[] {
   const entries = view.history(name);

@@ -1,4 +1,4 @@
-import { hasStep, type Step, type UnitChange } from '../plan/step.ts';
+import { expectsUp, hasStep, type Step, type UnitChange } from '../plan/step.ts';
 import { quote } from '../ssh/shell.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 
@@ -187,7 +187,7 @@ export function startUnits(all: readonly Numbered[]): readonly string[] {
 /** Waits until started units are up, watches them for the settle time, and reports the states of all units. */
 export function watchStarts(all: readonly Numbered[], { blocks, settleMs }: Waits): readonly string[] {
   const runnable = all.filter(({ change }) => !isOfTemplate(change));
-  const watched = runnable.filter(({ change }) => hasStep(change, 'start', 'restart', 'watch'));
+  const watched = runnable.filter(({ change }) => expectsUp(change));
   const stopped = all.filter(({ change }) => hasStep(change, 'stop') && !hasStep(change, 'start', 'remove'));
   const kept = runnable.filter(({ change }) => !hasStep(change, 'remove', 'forbid', 'check'));
   // Only a process that runs can still fail.

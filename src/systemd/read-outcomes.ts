@@ -1,7 +1,7 @@
 import { CAUSE_RELATIONS, type Failure, type MachineStep, type UnitOutcome } from '../cluster/failure.ts';
 import { hasStarted, isRunning, isUp, type SystemdState } from '../cluster/unit-state.ts';
 import { readNumber } from '../machine/limits.ts';
-import { hasStep, type UnitChange } from '../plan/step.ts';
+import { expectsUp, hasStep, type UnitChange } from '../plan/step.ts';
 import { isLowered, isOfTemplate } from './change-jobs.ts';
 import type { Section } from './frame.ts';
 import {
@@ -190,7 +190,7 @@ function startFailure(
   before: States,
   after: SystemdState | undefined,
 ): Failure | undefined {
-  if (isOfTemplate(change) || !hasStep(change, 'start', 'restart', 'watch')) return undefined;
+  if (isOfTemplate(change) || !expectsUp(change)) return undefined;
   const first = before.get(change.unit);
   if (first === undefined || after === undefined) return UNVERIFIED;
   if (isRefused(change.unit, sections)) return notUp(change, sections, after);
