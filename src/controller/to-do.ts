@@ -1,3 +1,4 @@
+import { provenUnits } from '../cluster/held.ts';
 import {
   type ClusterSnapshot,
   everyUnit,
@@ -5,7 +6,6 @@ import {
   machineWithId,
   readableOf,
 } from '../cluster/snapshot.ts';
-import { provenUnits } from '../plan/held.ts';
 import { plan } from '../plan/plan.ts';
 import { rolloutsOf } from '../plan/rollout.ts';
 import { changesIn, type Obstacle } from '../plan/step.ts';

@@ -1,4 +1,5 @@
 import { type Drift, driftOf } from '../cluster/drift.ts';
+import { groupsIn } from '../cluster/held.ts';
 import {
   type ClusterSnapshot,
   type DesiredUnit,
@@ -7,7 +8,6 @@ import {
   observedOn,
 } from '../cluster/snapshot.ts';
 import { type ObservedUnit, reachedState, TARGET_STATES, type TargetState } from '../cluster/unit-state.ts';
-import { groupsIn } from '../plan/rollout.ts';
 import type { Decision } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
 import { expandSpecifiers } from '../unit/specifiers.ts';

@@ -1,8 +1,9 @@
 import { dirname, join } from 'node:path';
 import { isFleetError } from '../base/errors.ts';
+import { groupsIn } from '../cluster/held.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { TargetState } from '../cluster/unit-state.ts';
-import { groupsIn, type RolloutLimits } from '../plan/rollout.ts';
+import type { RolloutLimits } from '../plan/rollout.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { Registry } from '../registry/registry.ts';
 import { RegistryView } from '../registry/view.ts';

@@ -1,5 +1,5 @@
 import { compareText } from '../base/text.ts';
-import { hasFailedOn, keptOn } from '../cluster/held.ts';
+import { hasFailedOn, isFirstText, keptOn } from '../cluster/held.ts';
 import {
   type ClusterSnapshot,
   type DesiredUnit,
@@ -12,9 +12,8 @@ import {
 } from '../cluster/snapshot.ts';
 import { isOurs, type ObservedUnit } from '../cluster/unit-state.ts';
 import { classify, isRecorded, type UnitOnMachine } from './classify.ts';
-import { holdObstacle } from './held.ts';
 import { type RolloutContext, withGates } from './rollout.ts';
-import type { MachinePlan, UnitChange } from './step.ts';
+import { expectsUp, hasStep, type MachinePlan, type Obstacle, type Step, type UnitChange } from './step.ts';
 import { type Action, mayStart, obstacleFor, recordSteps, stepsFor, withRevert } from './steps.ts';
 import { tiesBetween, withTies } from './ties.ts';
 
@@ -95,6 +94,28 @@ function withHold(
   return pair.hasFailed && !isRecorded(pair)
     ? { unit: name, token, steps: recordSteps(pair), obstacle: undefined }
     : { unit: name, token, steps: [], obstacle };
+}
+
+/**
+ * The obstacle to a change of a held unit: `kept` is what the machine shall have. A held text is not written, and not
+ * started where it has failed. A copy that stays as it is because of the hold has the obstacle too, so that it is reported.
+ */
+function holdObstacle(
+  unit: DesiredUnit | undefined,
+  kept: DesiredUnit | undefined,
+  steps: readonly Step[],
+  { id }: MachineView,
+  snapshot: ClusterSnapshot,
+): Obstacle | undefined {
+  const held = unit?.held;
+  if (unit === undefined || kept === undefined || held === undefined) return undefined;
+  const hasFailed = held.machines.some((machine) => machine.id === id);
+  const keeps = kept.digest !== unit.digest;
+  const isRefused = keeps
+    ? !hasStep({ steps }, 'stop', 'write', 'start', 'restart')
+    : hasStep({ steps }, 'write') || (hasFailed && expectsUp({ steps }));
+  if (!isRefused) return undefined;
+  return { code: 'held', hash: unit.hash, held, keeps, isFirst: isFirstText(unit.name, snapshot) };
 }
 
 /** Machine id → the units that shall be there. */

@@ -1,5 +1,6 @@
 import { groupBy } from '../base/group-by.ts';
 import type { Copy, DownCopy } from '../cluster/failure.ts';
+import { groupOf } from '../cluster/held.ts';
 import {
   type ClusterSnapshot,
   copiesOfUnits,
@@ -11,8 +12,6 @@ import {
 } from '../cluster/snapshot.ts';
 import { isUnknown, isUp } from '../cluster/unit-state.ts';
 import { type CopyLimit, copiesWithin, type FailurePolicy } from '../unit/copy-limit.ts';
-import { differOnlyInFolderOptions } from '../unit/folder-options.ts';
-import { isTemplateName, parseUnitName, templateOf } from '../unit/unit-name.ts';
 import { changesIn, hasStep, type MachinePlan, type UnitChange } from './step.ts';
 
 /** The values that a command gives for one pass, in place of those of the units. */
@@ -93,40 +92,6 @@ function machinesFor(
     const found = new Set([...meant, ...launched.map(({ view }) => view)]);
     return [...found].sort((a, b) => (indexes.get(a) ?? 0) - (indexes.get(b) ?? 0));
   };
-}
-
-/** The instances of a template with the same text are one group. */
-function groupOf(unit: DesiredUnit): string | undefined {
-  if (unit.target !== 'launched' || isTemplateName(unit.name)) return undefined;
-  const template = templateIn(unit);
-  return template === undefined ? unit.name : `${template} ${unit.digest}`;
-}
-
-/**
- * Finds, for a unit, itself and the launched instances that get their text together with it. Nothing is searched before the first
- * instance, because most snapshots ask for none.
- */
-export function groupsIn(units: Iterable<DesiredUnit>): (unit: DesiredUnit) => readonly DesiredUnit[] {
-  let byTemplate: ReadonlyMap<string | undefined, readonly DesiredUnit[]> | undefined;
-  const groups = new Map<string, readonly DesiredUnit[]>();
-  return (unit) => {
-    const key = groupOf(unit);
-    if (key === undefined || key === unit.name) return [unit];
-    const known = groups.get(key);
-    if (known !== undefined) return known;
-    byTemplate ??= groupBy(units, templateIn);
-    const group = (byTemplate.get(templateIn(unit)) ?? []).filter(
-      (other) => groupOf(other) === key || differOnlyInFolderOptions(unit.text, other.text),
-    );
-    groups.set(key, group);
-    return group;
-  };
-}
-
-/** The template whose text an instance has. */
-function templateIn({ name, fromTemplate }: DesiredUnit): string | undefined {
-  const isInstance = fromTemplate !== false && name.includes('@');
-  return isInstance ? templateOf(parseUnitName(name))?.text : undefined;
 }
 
 function idsOf({ name, machine }: DesiredUnit, placements: RolloutContext['placements']): readonly string[] {

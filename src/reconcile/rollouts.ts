@@ -1,5 +1,5 @@
 import type { Failure, UnitOutcome } from '../cluster/failure.ts';
-import { isFirstText } from '../cluster/held.ts';
+import { groupsIn, isFirstText } from '../cluster/held.ts';
 import {
   type ClusterSnapshot,
   type DesiredUnit,
@@ -10,7 +10,7 @@ import {
   unitNamed,
 } from '../cluster/snapshot.ts';
 import { isDownByOthers, isUp } from '../cluster/unit-state.ts';
-import { groupsIn, type Rollout, type RolloutLimits } from '../plan/rollout.ts';
+import type { Rollout, RolloutLimits } from '../plan/rollout.ts';
 import { changesIn, hasStep, type MachinePlan, onlyChanges, type Wave } from '../plan/step.ts';
 import type { Edit } from '../registry/edit.ts';
 import { lastSoundText, olderText, sinceDestroy } from '../registry/kept-texts.ts';

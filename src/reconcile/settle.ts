@@ -1,6 +1,6 @@
 import type { UnitOutcome } from '../cluster/failure.ts';
+import { provenUnits } from '../cluster/held.ts';
 import { type ClusterSnapshot, type DesiredUnit, machineNameOf, unitNamed } from '../cluster/snapshot.ts';
-import { provenUnits } from '../plan/held.ts';
 import { changesIn, type MachinePlan } from '../plan/step.ts';
 import type { Edit } from '../registry/edit.ts';
 import { lastSoundText } from '../registry/kept-texts.ts';

@@ -1,4 +1,5 @@
 import { withLostRecords } from '../cluster/drift.ts';
+import { groupsIn } from '../cluster/held.ts';
 import {
   type ClusterSnapshot,
   type DependentUnit,
@@ -12,7 +13,6 @@ import {
   type UnreadableUnit,
 } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
-import { groupsIn } from '../plan/rollout.ts';
 import { clusterMachines } from '../registry/inventory.ts';
 import { keptTexts } from '../registry/kept-texts.ts';
 import type { RegistryView } from '../registry/view.ts';

@@ -1,10 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { provenUnits } from '../../src/cluster/held.ts';
 import type { ClusterSnapshot, DesiredUnit } from '../../src/cluster/snapshot.ts';
 import type { ObservedUnit } from '../../src/cluster/unit-state.ts';
-import type { Entry } from '../../src/plan/groups.ts';
-import { provenUnits } from '../../src/plan/held.ts';
 import { orderOf } from '../../src/plan/order.ts';
-import { rolloutPieces } from '../../src/plan/pieces.ts';
+import { type Entry, rolloutPieces } from '../../src/plan/pieces.ts';
 import { plan } from '../../src/plan/plan.ts';
 import { type Rollout, rolloutsOf } from '../../src/plan/rollout.ts';
 import { cluster, desiredUnit, idOf, NOW, observedUnit, recordOf } from '../support/builders.ts';
