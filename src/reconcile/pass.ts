@@ -1,11 +1,12 @@
-import type { Token } from '../cluster/snapshot.ts';
+import type { UnitOutcome } from '../cluster/failure.ts';
+import type { ClusterSnapshot, Token } from '../cluster/snapshot.ts';
 import type { RolloutLimits } from '../plan/rollout.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { Action } from '../plan/steps.ts';
 import type { VoterChange } from '../quorum/electorate.ts';
 import type { RegistryView } from '../registry/view.ts';
+import type { Decision } from '../schedule/decision.ts';
 import type { Waits } from '../systemd/change-jobs.ts';
-import type { Pass } from './verdicts.ts';
 
 /** Options of a pass. */
 export type PassOptions = {
@@ -24,6 +25,17 @@ export type PassOptions = {
 };
 
 /** The observations, decisions and results of a pass. */
+export type Pass = {
+  /** The cluster as decided on, with the assignments of this pass. */
+  readonly snapshot: ClusterSnapshot;
+  readonly decisions: readonly Decision[];
+  /** The plans in order; a machine has several if a change has to wait for another machine. */
+  readonly plans: readonly MachinePlan[];
+  /** One entry for every unit and machine with a change or a failure. */
+  readonly outcomes: readonly UnitOutcome[];
+};
+
+/** The same with what follows from it. */
 export type ReconcileReport = Pass & {
   /** The plans in the order of execution. */
   readonly waves: readonly (readonly MachinePlan[])[];

@@ -17,7 +17,8 @@ import { lastSoundText, olderText, sinceDestroy } from '../registry/kept-texts.t
 import type { RegistryView } from '../registry/view.ts';
 import type { FailurePolicy } from '../unit/copy-limit.ts';
 import { parseUnitName, templateOf } from '../unit/unit-name.ts';
-import { type Pass, startedTexts, startsIn, verdictOf } from './verdicts.ts';
+import type { Pass } from './pass.ts';
+import { startedTexts, startsIn, verdictOf } from './verdicts.ts';
 
 /** The rollouts of a pass, and what its command gave for them. */
 export type RolloutsOfPass = {

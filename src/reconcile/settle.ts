@@ -8,8 +8,9 @@ import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Decision } from '../schedule/decision.ts';
 import { loggedMachine } from './log.ts';
+import type { Pass } from './pass.ts';
 import { failedTexts, holdEdits, type RolloutsOfPass, restoredUnits } from './rollouts.ts';
-import { type Pass, verdicts } from './verdicts.ts';
+import { verdicts } from './verdicts.ts';
 
 type Move = Extract<Decision, { kind: 'move' }>;
 

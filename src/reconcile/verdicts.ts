@@ -8,21 +8,10 @@ import {
   unitNamed,
 } from '../cluster/snapshot.ts';
 import { isDownByOthers, isStarting, isUnknown, isUp, STEADY_MS, upSince } from '../cluster/unit-state.ts';
-import { changesIn, expectsUp, type MachinePlan } from '../plan/step.ts';
+import { changesIn, expectsUp } from '../plan/step.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { RegistryView } from '../registry/view.ts';
-import type { Decision } from '../schedule/decision.ts';
-
-/** The observations, decisions and results of a pass. */
-export type Pass = {
-  /** The cluster as decided on, with the assignments of this pass. */
-  readonly snapshot: ClusterSnapshot;
-  readonly decisions: readonly Decision[];
-  /** The plans in order; a machine has several if a change has to wait for another machine. */
-  readonly plans: readonly MachinePlan[];
-  /** One entry for every unit and machine with a change or a failure. */
-  readonly outcomes: readonly UnitOutcome[];
-};
+import type { Pass } from './pass.ts';
 
 /** The verdict on a text; `since` (epoch ms) for one that was up before the pass. */
 type Judgement = {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Confirmation } from '../../src/cluster/confirmation.ts';
-import { newReverts } from '../../src/reconcile/reverts.ts';
+import { newReverts } from '../../src/reconcile/snapshot.ts';
 import { desiredUnit, idOf, NOW } from '../support/builders.ts';
 import { Scene } from './scene.ts';
 
