@@ -6,8 +6,7 @@ import type { VoterChange } from '../quorum/electorate.ts';
 import type { VoterStatus } from '../quorum/status.ts';
 import { failureText } from './failure.ts';
 import { formatAge } from './format.ts';
-import { heldText } from './held.ts';
-import { reasonText } from './reason.ts';
+import { heldText, reasonText } from './reason.ts';
 
 /** `2026-11-23T06:05:41Z  web.service moves from m1 to m3: the machine has not answered for 30s  (fleetd@ctl)` */
 export function eventLine({ at, by, event }: EventRow): string {

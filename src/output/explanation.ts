@@ -8,9 +8,8 @@ import { type Decision, isStuck, machinesOf } from '../schedule/decision.ts';
 import type { MachineEvaluation } from '../schedule/explain.ts';
 import { holdHint } from './failure.ts';
 import { formatAge, machineTitle } from './format.ts';
-import { heldText } from './held.ts';
 import { machineJson } from './json.ts';
-import { reasonText, stayText } from './reason.ts';
+import { heldText, reasonText, stayText } from './reason.ts';
 import type { Column } from './table.ts';
 
 /** One line of the table: a rule on a machine, or a machine without a violation. */

@@ -6,8 +6,7 @@ import type { CauseRelation, Failure, MachineStep } from '../cluster/failure.ts'
 import { isMasked, isStarting } from '../cluster/unit-state.ts';
 import type { UnitFailure } from '../operations/unit-result.ts';
 import { formatDate, formatRemaining, packagesOf } from './format.ts';
-import { heldText, notUp, revertCause, unhealthy } from './held.ts';
-import { foreignUnit, reasonText } from './reason.ts';
+import { foreignUnit, heldText, notUp, reasonText, revertCause, unhealthy } from './reason.ts';
 
 /** The text of a failure: a sentence, lines to print below it, and a hint. */
 export type FailureText = {

@@ -5,7 +5,7 @@ import { formatMachineId } from '../machine/machine.ts';
 import type { HeldUnit, MachineRef, UnconfirmedUnit, UnreachableMachine } from '../operations/listing.ts';
 import type { UnitProblem } from '../operations/unit-result.ts';
 import type { NamedText } from '../operations/unit-texts.ts';
-import { heldText } from './held.ts';
+import { heldText } from './reason.ts';
 
 /** `{ "texts": […] }`: exact copies of unit files that are UTF-8. */
 export function textsJson(units: readonly NamedText[]): object {

@@ -19,7 +19,7 @@ import {
   time,
 } from './field.ts';
 import { formatBytes, machineLabel } from './format.ts';
-import { heldText } from './held.ts';
+import { heldText } from './reason.ts';
 import type { TableOptions } from './table.ts';
 
 export const UNITS: ListingView<UnitRow> = {

@@ -11,7 +11,7 @@ import type {
 } from '../operations/listing.ts';
 import type { MachinePlan, Step } from '../plan/step.ts';
 import { formatAge, formatRemaining } from './format.ts';
-import { heldText } from './held.ts';
+import { heldText } from './reason.ts';
 
 /** Lines for standard output and for standard error, each without its newline. */
 export type ReportLines = { readonly out: readonly string[]; readonly err: readonly string[] };

@@ -14,8 +14,8 @@ import { start, stop, submitUnits } from '../../src/operations/set-target-state.
 import { unitStatus } from '../../src/operations/status.ts';
 import type { RequestResult } from '../../src/operations/unit-result.ts';
 import { history, withReverts } from '../../src/operations/unit-texts.ts';
-import { heldText } from '../../src/output/held.ts';
 import { resultOf } from '../../src/output/listings.ts';
+import { heldText } from '../../src/output/reason.ts';
 import { restartJson } from '../../src/output/request-json.ts';
 import { restartPreview, restartReport } from '../../src/output/request-report.ts';
 import { statusReport } from '../../src/output/status.ts';
