@@ -2,7 +2,6 @@ import type { ErrorCode } from '../base/errors.ts';
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
 import { hasAnswered } from '../cluster/unreachable.ts';
 import type { ControllerEvent } from '../reconcile/events.ts';
-import { exposition, Family } from './exposition.ts';
 
 /** The state of a controller; `snapshot` is undefined before every machine was observed. */
 export type Moment = {
@@ -101,7 +100,7 @@ export class Metrics {
     const durations = new Family('summary', 'fleet_pass_seconds', 'Duration of passes.');
     durations.add({}, this.#passMs / 1000, '_sum');
     durations.add({}, this.#passesDone, '_count');
-    return exposition([
+    const families = [
       this.#passes,
       this.#passFailures,
       durations,
@@ -112,7 +111,8 @@ export class Metrics {
       this.#refusals,
       this.#yields,
       ...gauges(moment),
-    ]);
+    ];
+    return families.map((family) => family.text).join('');
   }
 }
 
@@ -146,4 +146,55 @@ function gauges({ leads, seenAt, now, snapshot }: Moment): readonly Family[] {
   const units = gauge('units', 'Units of the registry by target state.');
   for (const { target } of snapshot.units) units.add({ target });
   return [leader, age, machines, units, states];
+}
+
+type Labels = Readonly<Record<string, string>>;
+type Sample = { readonly labels: Labels; readonly suffix: string; value: number };
+
+/** The content type of the text format of Prometheus. */
+export const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
+/** Samples of one name, by their labels. */
+class Family {
+  readonly #type: 'counter' | 'gauge' | 'summary';
+  readonly #name: string;
+  readonly #help: string;
+  readonly #samples = new Map<string, Sample>();
+
+  /** `known` labels are there from the start, at 0: otherwise the first event of a kind would not be an increase. */
+  constructor(
+    type: 'counter' | 'gauge' | 'summary',
+    name: string,
+    help: string,
+    known: readonly Labels[] = [],
+  ) {
+    this.#type = type;
+    this.#name = name;
+    this.#help = help;
+    for (const labels of known) this.add(labels, 0);
+  }
+
+  /** `suffix` is added to the name of the family: `_sum`. */
+  add(labels: Labels = {}, by = 1, suffix = ''): void {
+    const key = JSON.stringify([labels, suffix]);
+    const sample = this.#samples.get(key) ?? { labels, suffix, value: 0 };
+    sample.value += by;
+    this.#samples.set(key, sample);
+  }
+
+  get text(): string {
+    const lines = [...this.#samples.values()].map(
+      ({ labels, suffix, value }) => `${this.#name}${suffix}${labelText(labels)} ${value}\n`,
+    );
+    return `# HELP ${this.#name} ${this.#help}\n# TYPE ${this.#name} ${this.#type}\n${lines.join('')}`;
+  }
+}
+
+function labelText(labels: Labels): string {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escaped(value)}"`);
+  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
+}
+
+function escaped(value: string): string {
+  return value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
 }
