@@ -1,4 +1,4 @@
-import { mountsBelow, needsMounts } from './mount-paths.ts';
+import { splitWords } from './fleet-section.ts';
 import { escapeName, expandSpecifiers } from './specifiers.ts';
 import { isTrue, joinedValue, optionValues, type UnitFile, type UnitOption } from './unit-file.ts';
 import { storedNameProblem, type UnitName } from './unit-name.ts';
@@ -8,7 +8,7 @@ type End = 'declarer' | 'named' | 'both' | false;
 
 /** The effects of an option on two units. */
 type Effects = {
-  /** The sections in which the option names units; empty for an option with paths ({@link mountsBelow}). */
+  /** The sections in which the option names units; empty for an option with paths ({@link MOUNT_OPTIONS}). */
   readonly in: readonly string[];
   /** Stops when the other one stops. */
   readonly follower: End;
@@ -67,7 +67,7 @@ export function readDependencies(file: UnitFile, name: UnitName): readonly Depen
   const declared: Dependency[] = [];
   for (const option of file.options) {
     if (namesUnits(option)) declared.push(...unitsIn(option, name));
-    else if (needsMounts(option)) declared.push(...mountsIn(option, name));
+    else declared.push(...mountsIn(option, name));
   }
   const slices = declared.some(({ kind }) => kind === 'Slice') ? [] : slicesByName(name);
   if (slices.length === 0) return declared;
@@ -94,14 +94,6 @@ function unitsIn(option: NamingOption, name: UnitName): readonly Dependency[] {
       const source = `${kind}=${unit} in line ${option.line}`;
       return [unit, ...slices].map((each) => ({ kind, unit: each, source }));
     });
-}
-
-function mountsIn(option: UnitOption, name: UnitName): readonly Dependency[] {
-  return mountsBelow(option, name).map(({ unit, word }) => ({
-    kind: 'RequiresMountsFor',
-    unit,
-    source: `${option.name}=${word} in line ${option.line}`,
-  }));
 }
 
 /** The slices of a unit that follow from its name: `a.slice` for `a-b.slice`, `system-web.slice` for `web@1.service`. */
@@ -141,4 +133,85 @@ export function triggeredUnit(file: UnitFile, name: UnitName): string | undefine
   const named = optionValues(file, section, option).at(-1);
   if (named !== undefined) return expandSpecifiers(named, name);
   return name.text.replace(/\.[a-z]+$/, '.service');
+}
+
+/** The sections of an option, and the paths that a word of its value means; by default the word itself. */
+type Paths = { readonly in: readonly string[]; readonly of?: (word: string) => readonly string[] };
+
+const EXEC = ['Service', 'Socket', 'Mount', 'Swap'];
+const SOCKET = { in: ['Socket'] };
+const PATH = { in: ['Path'] };
+
+/** A folder below a folder of the system; the name of a symbolic link may follow after a colon. */
+function below(folder: string): Paths {
+  return { in: EXEC, of: (word) => [`${folder}/${word.replace(/:.*/, '')}`] };
+}
+
+/**
+ * The options that need the mounts of a path: `RequiresMountsFor=` (systemd.unit(5)), and those that imply it by
+ * systemd.exec(5), systemd.mount(5), systemd.automount(5), systemd.swap(5), systemd.socket(5) and systemd.path(5).
+ */
+const MOUNT_OPTIONS: Readonly<Record<string, Paths>> = {
+  RequiresMountsFor: { in: ['Unit'] },
+  WorkingDirectory: { in: EXEC },
+  RootDirectory: { in: EXEC },
+  RootImage: { in: EXEC },
+  RuntimeDirectory: below('/run'),
+  StateDirectory: below('/var/lib'),
+  CacheDirectory: below('/var/cache'),
+  LogsDirectory: below('/var/log'),
+  ConfigurationDirectory: below('/etc'),
+  // For the mount of /tmp it adds only Wants=.
+  PrivateTmp: { in: EXEC, of: (word) => (isTrue(word) ? ['/var/tmp'] : []) },
+  Where: { in: ['Mount', 'Automount'], of: (word) => [word.replace(/\/+[^/]*\/*$/, '')] },
+  What: { in: ['Mount', 'Swap'] },
+  ListenStream: SOCKET,
+  ListenDatagram: SOCKET,
+  ListenSequentialPacket: SOCKET,
+  ListenFIFO: SOCKET,
+  ListenSpecial: SOCKET,
+  ListenUSBFunction: SOCKET,
+  PathExists: PATH,
+  PathExistsGlob: PATH,
+  PathChanged: PATH,
+  PathModified: PATH,
+  DirectoryNotEmpty: PATH,
+};
+
+/** The specifiers of systemd.unit(5) that are the same folder on every machine. */
+const MOUNT_FOLDERS: Readonly<Record<string, string>> = {
+  '%t': '/run',
+  '%S': '/var/lib',
+  '%C': '/var/cache',
+  '%L': '/var/log',
+  '%E': '/etc',
+  '%T': '/tmp',
+  '%V': '/var/tmp',
+};
+
+function pathsOf({ name, section }: UnitOption): Paths | undefined {
+  const paths = Object.hasOwn(MOUNT_OPTIONS, name) ? MOUNT_OPTIONS[name] : undefined;
+  return paths?.in.includes(section) === true ? paths : undefined;
+}
+
+/** The mount units of every path that an option needs, and of the folders above. */
+function mountsIn(option: UnitOption, name: UnitName): readonly Dependency[] {
+  const paths = pathsOf(option);
+  if (paths === undefined) return [];
+  return (splitWords(joinedValue(option)) ?? []).flatMap((written) => {
+    const word = expandSpecifiers(written, name).replace(
+      /%[tSCLETV]/g,
+      (each) => MOUNT_FOLDERS[each] ?? each,
+    );
+    const source = `${option.name}=${word} in line ${option.line}`;
+    const units = (paths.of?.(word) ?? [word]).flatMap(mountsOf);
+    return units.map((unit) => ({ kind: 'RequiresMountsFor', unit, source }));
+  });
+}
+
+/** `run-mnt.mount` and `run.mount` for `/run/mnt`; none for a text that is not an absolute path. */
+function mountsOf(path: string): readonly string[] {
+  const parts = path.split('/').filter((part) => part !== '' && part !== '.');
+  if (!path.startsWith('/') || parts.includes('..')) return [];
+  return parts.map((_, index) => `${escapeName(parts.slice(0, parts.length - index).join('/'))}.mount`);
 }
