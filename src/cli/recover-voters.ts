@@ -1,6 +1,6 @@
 import { FleetError } from '../base/errors.ts';
 import { findLostMajority, type LostMajority, rebuildWithout } from '../operations/recover-voters.ts';
-import { lostMajorityJson, lostMajorityLines, rebuiltReport } from '../output/recover-voters.ts';
+import { lostMajorityJson, lostMajorityLines, rebuiltReport } from '../output/registry.ts';
 import { type Call, printAnswer } from './command.ts';
 import { withConfig } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';

@@ -12,7 +12,7 @@ import {
   type RegistryPlace,
 } from '../config/places.ts';
 import type { Machine } from '../machine/machine.ts';
-import type { RegistryStatus } from '../output/registry-status.ts';
+import type { RegistryStatus } from '../output/registry.ts';
 import type { RegisterStatus } from '../quorum/status.ts';
 import type { QuorumStore } from '../quorum/store.ts';
 import type { Voters } from '../reconcile/ports.ts';

@@ -4,7 +4,7 @@ import { reconcileEverything } from '../../src/operations/reconcile-everything.t
 import { recover } from '../../src/operations/recover.ts';
 import { findLostMajority, rebuildWithout } from '../../src/operations/recover-voters.ts';
 import { stop, unload } from '../../src/operations/set-target-state.ts';
-import { lostMajorityJson, lostMajorityLines, rebuiltReport } from '../../src/output/recover-voters.ts';
+import { lostMajorityJson, lostMajorityLines, rebuiltReport } from '../../src/output/registry.ts';
 import { openQuorumStore, type QuorumStore } from '../../src/quorum/store.ts';
 import type { Ports } from '../../src/reconcile/ports.ts';
 import { type Edit, UNKNOWN_MACHINE } from '../../src/registry/edit.ts';

@@ -15,7 +15,7 @@ import { type RecoverRequest, recover } from '../../src/operations/recover.ts';
 import { start } from '../../src/operations/set-target-state.ts';
 import { submit } from '../../src/operations/submit.ts';
 import { cat } from '../../src/operations/unit-texts.ts';
-import { recoverReport } from '../../src/output/recover.ts';
+import { recoverReport } from '../../src/output/registry.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
 import { openFileStore } from '../../src/store/file.ts';
 import type { Store } from '../../src/store/store.ts';

@@ -50,7 +50,7 @@ export const registryCommand: Command = {
   subcommands: [copyCommand],
   async run(call) {
     const { describeRegistry } = await import('../registry.ts');
-    const { registryJson, registryLine, voterWarnings } = await import('../../output/registry-status.ts');
+    const { registryJson, registryLine, voterWarnings } = await import('../../output/registry.ts');
     const { options, streams } = call;
     const status = await describeRegistry(call);
     writeLines(streams.err, voterWarnings(status));
@@ -105,7 +105,7 @@ export const recoverCommand: Command = {
     const rebuilt = await (await import('../recover-voters.ts')).recoverVoters(call);
     if (rebuilt !== undefined) return rebuilt;
     const { recover } = await import('../../operations/recover.ts');
-    const { recoverJson, recoverReport } = await import('../../output/recover.ts');
+    const { recoverJson, recoverReport } = await import('../../output/registry.ts');
     const { accept, reject, trust } = call.options;
     const request = { accept: listOf(accept), reject: listOf(reject), trust: listOf(trust) };
     return runChange(

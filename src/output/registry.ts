@@ -1,9 +1,48 @@
 import { compareText } from '../base/text.ts';
+import { formatTime } from '../base/time.ts';
 import type { RecoverResult } from '../operations/recover.ts';
+import type { LostMajority, RebuiltVoters } from '../operations/recover-voters.ts';
 import type { Discrepancy, Doubt, RecoveredText, RecoveredUnit } from '../operations/recovered-units.ts';
+import type { RegisterStatus, VoterStatus } from '../quorum/status.ts';
+import { formerText } from './events.ts';
+import { rowsJson } from './field.ts';
 import { machineLabel, machineTitle } from './format.ts';
 import { machineJson, unreachableJson } from './json.ts';
+import { VOTERS } from './listings.ts';
 import { type ReportLines, unreachableLines } from './report.ts';
+
+/** The location of a registry as in fleet.conf, its revision, and its voters if it is on the machines. */
+export type RegistryStatus = RegisterStatus & { readonly place: string };
+
+export function registryLine({ place, revision, withoutMajority }: RegistryStatus): string {
+  if (withoutMajority !== undefined)
+    return `Registry ${place}: without a majority of its voters; the newest revision that was found is ${revision}`;
+  return revision === 0 ? `Registry ${place}: empty` : `Registry ${place}: revision ${revision}`;
+}
+
+export function registryJson({ place, revision, voters, withoutMajority }: RegistryStatus): object {
+  return {
+    registry: place,
+    revision,
+    voters: rowsJson(VOTERS.fields, voters),
+    ...(withoutMajority && { withoutMajority: withoutMajority.message }),
+  };
+}
+
+/** Why voters are unreachable or do not count, and which machines have changes that a recovery did not find. */
+export function voterWarnings({ voters, withoutMajority }: RegistryStatus): readonly string[] {
+  const lost = voters.some(({ state }) => state === 'lost') && withoutMajority === undefined;
+  const advice = lost
+    ? ['hint: Voters without their copy get one with the next pass: fleetctl reconcile']
+    : [];
+  return [...voters.flatMap(warningsAbout), ...advice];
+}
+
+function warningsAbout(voter: VoterStatus): readonly string[] {
+  const { error, state, isContained } = voter;
+  if (state === 'former') return isContained === true ? [] : [`Warning: ${formerText(voter)}`];
+  return error === undefined ? [] : [`Warning: ${error.message}`];
+}
 
 /** The units that were found on the machines, and the discrepancies between machines. */
 export function recoverReport(result: RecoverResult, dryRun: boolean): ReportLines {
@@ -40,7 +79,7 @@ function decidedReport(
 }
 
 /** Units that no second machine confirms; `machines` has the name of one for each unit. */
-export function unconfirmedLines(machines: readonly string[]): readonly string[] {
+function unconfirmedLines(machines: readonly string[]): readonly string[] {
   if (machines.length === 0) return [];
   const counts = [...new Set(machines)]
     .sort(compareText)
@@ -136,5 +175,81 @@ export function recoverJson(result: RecoverResult, dryRun: boolean): object {
       machine: machineJson(machine),
     })),
     unreachable: [],
+  };
+}
+
+/** What is left without a majority of the voters, and what may be missing. */
+export function lostMajorityLines({
+  revision,
+  at,
+  holders,
+  missing,
+  outdated,
+  ahead,
+  unknown,
+  undone,
+}: LostMajority): readonly string[] {
+  const time = at === undefined ? '' : `; its last event was at ${formatTime(at)}`;
+  return [
+    ...(missing.length > 0 ? [`These voters cannot be read: ${missing.join(', ')}`] : []),
+    ...(outdated.length > 0
+      ? [`The registry of these voters is a copy, or older than before: ${outdated.join(', ')}`]
+      : []),
+    `The newest revision that is left is ${revision}, on ${holders.join(', ')}${time}`,
+    ...ahead.map(
+      (each) =>
+        `Machine "${each.machine}" has obeyed later decisions, up to revision ${each.revision}${each.units.length > 0 ? `: ${each.units.join(' ')}` : ''}`,
+    ),
+    ...(unknown.length === 0
+      ? []
+      : [
+          `The registry lacks these units, which are taken from their machines: ${unknown.map(({ name }) => name).join(' ')}`,
+        ]),
+    ...(undone.length === 0
+      ? []
+      : [`The next pass undoes the later decisions about these units: ${undone.join(' ')}`]),
+    ...(ahead.length === 0 ? ['No machine that answers shows a later decision'] : []),
+    `Later changes that ${missing.length > 0 ? 'only the missing voters have' : 'no machine has any more'} are lost, such as submitted unit files`,
+  ];
+}
+
+/** The result of a recovery, and what it takes to have all voters. */
+export function rebuiltReport(
+  { missing, outdated, unknown }: LostMajority,
+  { voters, wanted }: RebuiltVoters,
+): ReportLines {
+  const open = unknown.flatMap(({ unconfirmed }) => unconfirmed?.machine ?? []);
+  const more = `hint: The registry has ${voters.length} of ${wanted} voters. Other machines become voters when they answer: fleetctl reconcile`;
+  return {
+    out: [
+      missing.length > 0
+        ? `Rebuilt the registry without ${missing.join(', ')}`
+        : `Rebuilt the registry from the state of ${outdated.join(', ')}`,
+      `Voters: ${voters.join(', ')}`,
+    ],
+    err: [
+      ...unconfirmedLines(open),
+      ...(voters.length < wanted ? [more] : []),
+      'hint: To see differences: fleetctl reconcile --dry-run',
+    ],
+  };
+}
+
+/** `rebuilt` is undefined for a dry run. */
+export function lostMajorityJson(
+  { revision, at, holders, missing, outdated, ahead, unknown, undone }: LostMajority,
+  rebuilt: RebuiltVoters | undefined,
+): object {
+  return {
+    rebuilt: rebuilt !== undefined,
+    revision,
+    lastEvent: at === undefined ? null : formatTime(at),
+    holders,
+    missing,
+    outdated,
+    ahead,
+    unknown: unknown.map(({ name }) => name),
+    undone,
+    voters: rebuilt?.voters ?? null,
   };
 }
