@@ -148,7 +148,14 @@ const SHAPES = {
 } as const;
 
 export type DocumentKind = keyof typeof SHAPES;
-export type Document<K extends DocumentKind> = z.infer<ReturnType<(typeof SHAPES)[K]>>;
+export type Document<K extends DocumentKind> = Unchanging<z.infer<ReturnType<(typeof SHAPES)[K]>>>;
+
+/** The same value, of which no part is changed. */
+type Unchanging<T> = T extends readonly (infer Item)[]
+  ? readonly Unchanging<Item>[]
+  : T extends object
+    ? { readonly [Key in keyof T]: Unchanging<T[Key]> }
+    : T;
 
 const shapes = new Map<DocumentKind, z.ZodMiniType>();
 
@@ -158,7 +165,7 @@ function shapeOf(kind: DocumentKind): z.ZodMiniType {
   return known;
 }
 
-/** The text stored for a document. */
+/** The text stored for a document, without its undefined fields. */
 export function writeDocument<K extends DocumentKind>(_kind: K, document: Document<K>): string {
   return JSON.stringify({ version: VERSION, ...document });
 }

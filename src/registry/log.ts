@@ -21,7 +21,7 @@ export function logChanges(
   if (events.length === 0) return [];
   const at = clock.now();
   const key = `events/${eventKey(view.token)}`;
-  const value = writeDocument('events/', { at, by: author, events: events.map((event) => ({ ...event })) });
+  const value = writeDocument('events/', { at, by: author, events });
   const surplus = oldest(view, view.eventKeys.length + 1 - MOST);
   return [
     { kind: 'put', key, value, ifRevision: 0 },

@@ -197,7 +197,7 @@ function changesFor(
     const held = heldUnit(edit, units.get(name ?? '') ?? view.units.get(name ?? ''));
     if (held !== undefined) putNow(held);
     if (edit.kind === 'put-machine')
-      put(`machines/${edit.name}`, writeDocument('machines/', clean(edit.known)));
+      put(`machines/${edit.name}`, writeDocument('machines/', withoutDefaults(edit.known)));
     if (edit.kind === 'delete-machine') putRemoved(edit, options, put);
     if (edit.kind === 'delete-unit') {
       remove(`units/${edit.name}`);
@@ -226,17 +226,7 @@ function putUnit(
   const { name, text, digest, hash, target, machine, fromTemplate, set, held, unconfirmed } = unit;
   put(
     `units/${name}`,
-    writeDocument('units/', {
-      ...(fleet !== undefined && { fleet }),
-      digest,
-      hash,
-      target,
-      ...(machine !== undefined && { machine }),
-      ...(fromTemplate !== undefined && { fromTemplate }),
-      ...(set !== undefined && { set }),
-      ...(held !== undefined && { held: { ...held, machines: [...held.machines] } }),
-      ...(unconfirmed !== undefined && { unconfirmed }),
-    }),
+    writeDocument('units/', { fleet, digest, hash, target, machine, fromTemplate, set, held, unconfirmed }),
   );
   if (text !== undefined && view.revisionOf(`contents/${digest}`) === 0)
     put(`contents/${digest}`, writeDocument('contents/', { text }));
@@ -279,13 +269,7 @@ function heldUnit(edit: Edit, unit: StoredUnit | undefined): StoredUnit | undefi
 }
 
 function historyIn(view: RegistryView, name: string): Document<'history/'> {
-  const { entries = [], verdicts = {}, released, destroyed } = view.historyDocument(name) ?? {};
-  return {
-    entries,
-    ...(Object.keys(verdicts).length > 0 && { verdicts }),
-    ...(released !== undefined && { released }),
-    ...(destroyed !== undefined && { destroyed }),
-  };
+  return view.historyDocument(name) ?? { entries: [] };
 }
 
 /** The history of a unit after an edit: with a new text, or with another verdict. */
@@ -300,19 +284,23 @@ function historyAfter(
     case 'put-unit': {
       const { digest, hash } = edit.unit;
       const { destroyed, ...known } = history;
-      const entry = { digest, hash, at, by: author, ...(destroyed !== undefined && { afterDestroy: true }) };
+      const entry = {
+        digest,
+        hash,
+        at,
+        by: author,
+        afterDestroy: destroyed === undefined ? undefined : true,
+      };
       const held = heldText(view, edit.unit);
       const stored = { ...known, entries: [...known.entries, entry] };
       if (held === undefined || digest in (known.verdicts ?? {})) return stored;
-      const verdict = { kind: 'failed' as const, at, held: { ...held, machines: [...held.machines] } };
-      return { ...stored, verdicts: { ...known.verdicts, [digest]: verdict } };
+      return { ...stored, verdicts: { ...known.verdicts, [digest]: { kind: 'failed', at, held } } };
     }
     case 'judge-text':
       return { ...history, verdicts: { ...history.verdicts, [edit.digest]: { kind: edit.verdict, at } } };
     case 'hold-text': {
-      const held = { ...edit.held, machines: [...edit.held.machines] };
-      const verdict = { kind: 'failed' as const, at, held };
-      return { ...history, verdicts: { ...history.verdicts, [edit.digest]: verdict } };
+      const { digest, held } = edit;
+      return { ...history, verdicts: { ...history.verdicts, [digest]: { kind: 'failed', at, held } } };
     }
     case 'release-text': {
       const digest = view.units.get(edit.unit)?.digest ?? '';
@@ -327,32 +315,13 @@ function putRemoved(
   { clock, author }: RegistryOptions,
   put: (key: string, value: string) => void,
 ): void {
-  const removed = { at: clock.now(), by: author, ...(renamedTo !== undefined && { renamedTo }) };
+  const removed = { at: clock.now(), by: author, renamedTo };
   put(`machines/${name}`, writeDocument('machines/', { removed }));
 }
 
-function clean({
-  address,
-  metadata = {},
-  id,
-  silentSince,
-  silence,
-  backSince,
-  cordon,
-  ahead,
-  distrusted,
-}: KnownMachine): Document<'machines/'> {
-  return {
-    ...(address !== undefined && { address }),
-    ...(Object.keys(metadata).length > 0 && { metadata }),
-    ...(id !== undefined && { id }),
-    ...(silentSince !== undefined && { silentSince }),
-    ...(silence !== undefined && { silence }),
-    ...(backSince !== undefined && { backSince }),
-    ...(cordon !== undefined && { cordon }),
-    ...(ahead !== undefined && { ahead }),
-    ...(distrusted && { distrusted }),
-  };
+function withoutDefaults({ metadata = {}, distrusted, ...known }: KnownMachine): Document<'machines/'> {
+  const hasMetadata = Object.keys(metadata).length > 0;
+  return { ...known, metadata: hasMetadata ? metadata : undefined, distrusted: distrusted || undefined };
 }
 
 /**
@@ -366,6 +335,7 @@ export function previewRegistry(registry: Registry, options: RegistryOptions, vi
     return current;
   };
   return withWholeViews({
+    ...registry,
     read: async (use) => use(await load()),
     async change(decide, use) {
       const view = await load();
@@ -375,7 +345,5 @@ export function previewRegistry(registry: Registry, options: RegistryOptions, vi
       current = Promise.resolve(after);
       return use(after);
     },
-    waitForChange: (view, signal) => registry.waitForChange(view, signal),
-    close: () => registry.close(),
   });
 }
