@@ -42,12 +42,7 @@ class Guard {
     const { registry, driver } = ports;
     this.seen = seen;
     this.#ports = ports;
-    this.registry = withWholeViews({
-      read: (use) => registry.read(use),
-      change: (decide, use) => this.#change(decide, use),
-      waitForChange: (view, signal) => registry.waitForChange(view, signal),
-      close: () => registry.close(),
-    });
+    this.registry = withWholeViews({ ...registry, change: (decide, use) => this.#change(decide, use) });
     this.driver = {
       connect: (machine) => this.#connect(machine),
       journal: (machine, request) => driver.journal(machine, request),

@@ -56,7 +56,7 @@ export function comparedRegistry(
   refuse: Refusal,
 ): Registry {
   return withWholeViews({
-    read: (use) => registry.read(use),
+    ...registry,
     change: (decide, use) => {
       // Read before the registry, so that the registry contains all later decisions of other processes.
       const seen = views();
@@ -66,8 +66,6 @@ export function comparedRegistry(
       };
       return registry.change(checked, use);
     },
-    waitForChange: (view, signal) => registry.waitForChange(view, signal),
-    close: () => registry.close(),
   });
 }
 

@@ -24,7 +24,7 @@ export function reportingDifferences(
 /** The registry, where each change also adds the machines that only `proposed` has. */
 export function addingMachines(registry: Registry, proposed: readonly ProposedMachine[]): Registry {
   return withWholeViews({
-    read: (use) => registry.read(use),
+    ...registry,
     change: (decide, use, author) => {
       const completed = (view: RegistryView): readonly Edit[] => {
         const edits = decide(view);
@@ -32,8 +32,6 @@ export function addingMachines(registry: Registry, proposed: readonly ProposedMa
       };
       return registry.change(completed, use, author);
     },
-    waitForChange: (view, signal) => registry.waitForChange(view, signal),
-    close: () => registry.close(),
   });
 }
 
