@@ -23,7 +23,7 @@ const groups = [
   // Lists from fleetd do not load what asks machines.
   {
     name: 'lists',
-    test: /src\/(schedule|api\/(client|snapshot|socket-get)|cli\/(snapshot-source|named-endpoint|found-controller)|operations\/(list-(units|machines|unit-files)|snapshot-source)|output\/(table|report|inventory))\b/,
+    test: /src\/(schedule|api\/(client|snapshot|socket-get)|cli\/(snapshot-source|endpoint)|operations\/list-(units|machines|unit-files)|output\/(table|report|inventory))\b/,
   },
   {
     name: 'fleet',

@@ -7,6 +7,7 @@ import { listMachines } from '../src/operations/list-machines.ts';
 import { listUnitFiles } from '../src/operations/list-unit-files.ts';
 import { listUnits } from '../src/operations/list-units.ts';
 import { applyMachines } from '../src/operations/machine-changes.ts';
+import { withMachineSnapshots } from '../src/operations/observe-cluster.ts';
 import { reconcileEverything } from '../src/operations/reconcile-everything.ts';
 import { recover } from '../src/operations/recover.ts';
 import { restart } from '../src/operations/restart.ts';
@@ -43,10 +44,10 @@ import { createMemoryStore } from './support/memory-store.ts';
 const ANSWERS: Readonly<Record<string, (scene: Scene) => Promise<object>>> = {
   'list-units': async ({ ports, machines }) => {
     machines.disconnect('m3');
-    return listingJson(UNITS, await listUnits(ports));
+    return listingJson(UNITS, await withMachineSnapshots(ports, listUnits));
   },
-  'list-unit-files': async ({ ports }) => listingJson(UNIT_FILES, await listUnitFiles(ports)),
-  'list-machines': async ({ ports }) => listingJson(MACHINES, await listMachines(ports)),
+  'list-unit-files': async ({ ports }) => listingJson(UNIT_FILES, await withMachineSnapshots(ports, listUnitFiles)),
+  'list-machines': async ({ ports }) => listingJson(MACHINES, await withMachineSnapshots(ports, listMachines)),
   status: async ({ ports }) =>
     statusJson(
       await unitStatus(ports, {
@@ -59,7 +60,7 @@ const ANSWERS: Readonly<Record<string, (scene: Scene) => Promise<object>>> = {
   reconcile: async ({ ports, clock, start, machines }) => {
     await start('false');
     machines.disconnect('m1');
-    await listUnits(ports);
+    await withMachineSnapshots(ports, listUnits);
     clock.time += 2 * TTL_MS;
     return passJson(await reconcileEverything(ports));
   },

@@ -1,5 +1,4 @@
 import { hostname, userInfo } from 'node:os';
-import type { Endpoint } from '../api/client.ts';
 import { isFleetError } from '../base/errors.ts';
 import { sha256 } from '../base/hash.ts';
 import { systemClock, uptimeClock } from '../base/time.ts';
@@ -18,10 +17,10 @@ import { DEFAULT_WAIT, previewDriver, type WaitPolicy } from '../systemd/driver.
 import { createSshDriver } from '../systemd/ssh-driver.ts';
 import { clusterAccess, transportFor } from './access.ts';
 import type { Call } from './command.ts';
-import type { ControllerLink, LinkOptions } from './controller-pass.ts';
+import type { ControllerLink } from './controller-pass.ts';
+import { type ChosenEndpoint, foundEndpoint, withEndpoint } from './endpoint.ts';
 import { followPass } from './follow-pass.ts';
-import { foundEndpoint } from './found-controller.ts';
-import { isNamed, namedController, ownConfig } from './own-config.ts';
+import { ownConfig } from './own-config.ts';
 import {
   authorOf,
   type OpenRegistry,
@@ -54,35 +53,31 @@ type PortsOptions = {
   readonly withoutRegistry?: boolean;
   /** Receives each difference between fleet.conf and the registry; by default, it is printed. */
   readonly onDifference?: (difference: InventoryDifference) => void;
-  /** The fleetd that runs the pass; true for the one of this computer, if there is one. */
-  readonly controller?: boolean | Endpoint;
 };
 
-/** Runs `work` with the registry and the machines of the user's configuration, and closes them afterwards. */
+/**
+ * Runs `work` with the registry and the machines of the user's configuration, and closes them afterwards. With `controller`, a
+ * fleetd runs the pass if there is one, or if one is named.
+ */
 export async function withPorts<T>(
   { flags, streams }: Pick<Call, 'flags' | 'streams'>,
   work: (ports: Ports, access: SshAccess) => Promise<T>,
-  options: PortsOptions = {},
+  { controller = false, ...options }: PortsOptions & { readonly controller?: boolean } = {},
 ): Promise<T> {
-  const named = namedController(flags, streams);
-  if (options.controller !== true || options.dryRun || !isNamed(named)) {
-    const controller = options.controller === true && named.endpoint !== 'none';
-    return withConfig(await ownConfig(flags, streams), streams, work, { ...options, controller });
-  }
+  if (!controller || options.dryRun === true)
+    return withConfig(await ownConfig(flags, streams), streams, work, options);
   const { loadConfig } = await import('../config/load.ts');
-  const { withEndpoint } = await import('./named-endpoint.ts');
   const config = await loadConfig({ flags, ...streams });
-  return withEndpoint(named, { flags, streams }, (controller) =>
-    withConfig(config, streams, work, { ...options, controller }),
-  );
+  return withEndpoint({ flags, streams }, (chosen) => withConfig(config, streams, work, options, chosen));
 }
 
-/** {@link withPorts} for a given configuration, which may not be stored yet. */
+/** {@link withPorts} for a given configuration, which may not be stored yet, and a given fleetd. */
 export async function withConfig<T>(
   config: Config,
   streams: Streams,
   work: (ports: Ports, access: SshAccess) => Promise<T>,
-  { dryRun = false, wait = DEFAULT_WAIT, guard = true, controller = false, ...options }: PortsOptions = {},
+  { dryRun = false, wait = DEFAULT_WAIT, guard = true, ...options }: PortsOptions = {},
+  chosen: ChosenEndpoint = 'none',
 ): Promise<T> {
   const { machines, sshConfigNotes } = sshTargets(config, streams);
   if (config.verbose) writeLines(streams.err, sshConfigNotes);
@@ -105,9 +100,12 @@ export async function withConfig<T>(
       throw error;
     });
     const own = ownPorts(opened, config, streams, { ...options, driver, dryRun, emit: follower.emit });
-    if (controller !== false && !dryRun)
-      found = await controllerFor(controller, own, { config, wait, author: authorOf(streams.env) });
-    if (controller !== true) await found?.confirm();
+    const endpoint = chosen === 'found' ? foundEndpoint(config) : chosen;
+    if (endpoint !== undefined && endpoint !== 'none') {
+      const { linkToController } = await import('./controller-pass.ts');
+      found = linkToController(own, { endpoint, config, wait, author: authorOf(streams.env) });
+      if (chosen !== 'found') await found.confirm();
+    }
     // While a registry elsewhere is read, machines can be observed already.
     const early = guard && reachOf(config) !== 'here' ? (options.units ?? []) : undefined;
     // A controller observes machines all the time.
@@ -148,18 +146,6 @@ function ownPorts(
     voters: dryRun ? undefined : voters,
     emit,
   };
-}
-
-/** The fleetd that is named, or the one of this computer; undefined without one. */
-async function controllerFor(
-  controller: true | Endpoint,
-  ports: Ports,
-  options: Omit<LinkOptions, 'endpoint'>,
-): Promise<ControllerLink | undefined> {
-  const endpoint = controller === true ? foundEndpoint(options.config) : controller;
-  if (endpoint === undefined) return undefined;
-  const { linkToController } = await import('./controller-pass.ts');
-  return linkToController(ports, { ...options, endpoint });
 }
 
 /** Observations of another person, computer or configuration do not count here. */

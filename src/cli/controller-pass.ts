@@ -9,7 +9,7 @@ import type { Ports } from '../reconcile/ports.ts';
 import { type Registry, withWholeViews } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { WaitPolicy } from '../systemd/driver.ts';
-import { differenceOf } from './found-controller.ts';
+import { differenceOf } from './endpoint.ts';
 
 /** The time limit for the answer of a controller, in ms; then this process runs the pass. */
 function firstMsOf(machines: number): number {
@@ -18,7 +18,7 @@ function firstMsOf(machines: number): number {
 /** The limit of the time in which a controller that works is silent, in ms. */
 const SILENT_MS = 5_000;
 
-export type LinkOptions = {
+type LinkOptions = {
   readonly endpoint: Endpoint;
   readonly config: Config;
   readonly wait: WaitPolicy;

@@ -1,6 +1,6 @@
 import { FleetError } from '../base/errors.ts';
 import type { Listing } from '../operations/listing.ts';
-import type { SnapshotSource } from '../operations/snapshot-source.ts';
+import type { SnapshotSource } from '../operations/observe-cluster.ts';
 import { type ListingView, listingJson } from '../output/field.ts';
 import { type Call, type CommandOption, printJson } from './command.ts';
 import { EXIT } from './exit-status.ts';
@@ -39,7 +39,7 @@ export const WATCH: readonly CommandOption[] = [
 export async function runListing<Row>(
   call: Call,
   view: ListingView<Row>,
-  list: (from: SnapshotSource) => Promise<Listing<Row>>,
+  list: (source: SnapshotSource) => Promise<Listing<Row>>,
 ): Promise<number> {
   const { options, streams } = call;
   const render = await tableOf(view, options);

@@ -3,19 +3,15 @@ import type { Config } from '../config/config.ts';
 import type { ConfigFlags } from '../config/settings.ts';
 import type { Streams } from './streams.ts';
 
-/** The fleetd that flags or the environment name: its socket or URL, and its host. */
-export type NamedController = { readonly endpoint: string | undefined; readonly tunnel: string | undefined };
-
-export function namedController(flags: ConfigFlags, { env }: Pick<Streams, 'env'>): NamedController {
+/** What flags or the environment say about a fleetd: its socket or URL, or `none`; and its host. */
+export function namedController(
+  flags: ConfigFlags,
+  { env }: Pick<Streams, 'env'>,
+): { readonly endpoint: string | undefined; readonly tunnel: string | undefined } {
   return {
     endpoint: flags.endpoint ?? (env.FLEETCTL_ENDPOINT || undefined),
     tunnel: flags.tunnel ?? (env.FLEETCTL_TUNNEL || undefined),
   };
-}
-
-/** Whether a fleetd is named. */
-export function isNamed({ endpoint, tunnel }: NamedController): boolean {
-  return tunnel !== undefined || (endpoint !== undefined && endpoint !== 'none');
 }
 
 /**

@@ -3,15 +3,13 @@ import type { SnapshotDocument } from '../api/snapshot.ts';
 import { isFleetError } from '../base/errors.ts';
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
 import { type Config, originOf } from '../config/config.ts';
-import type { SnapshotSource } from '../operations/snapshot-source.ts';
+import type { SnapshotSource } from '../operations/observe-cluster.ts';
 import { formatAge } from '../output/format.ts';
 import { differenceLines } from '../output/inventory.ts';
 import { UNKNOWN_MACHINE } from '../registry/edit.ts';
 import { type Inventory, inventoryDifferences } from '../registry/inventory.ts';
 import type { Call } from './command.ts';
-import { differenceOf, foundEndpoint } from './found-controller.ts';
-import { withEndpoint } from './named-endpoint.ts';
-import { isNamed, namedController } from './own-config.ts';
+import { differenceOf, foundEndpoint, withEndpoint } from './endpoint.ts';
 import { type Streams, writeLines } from './streams.ts';
 
 /** Time limits for an endpoint that the user named. */
@@ -27,17 +25,18 @@ function timeoutsOfFound(machines: number): ClientTimeouts {
  */
 export async function withSnapshotSource<T>(
   { flags, streams }: Pick<Call, 'flags' | 'streams'>,
-  work: (from: SnapshotSource) => Promise<T>,
+  work: (source: SnapshotSource) => Promise<T>,
 ): Promise<T> {
-  const named = namedController(flags, streams);
-  if (isNamed(named))
-    return withEndpoint(named, { flags, streams }, (endpoint) => work(snapshotsOf(endpoint, streams)));
-  const { loadConfig } = await import('../config/load.ts');
-  const config = await loadConfig({ flags, ...streams });
-  const found = named.endpoint === 'none' ? undefined : await controllerOf(config, streams);
-  if (found !== undefined) return work(found);
-  const { withConfig } = await import('./context.ts');
-  return withConfig(config, streams, work);
+  return withEndpoint({ flags, streams }, async (chosen) => {
+    if (typeof chosen === 'object') return work(snapshotsOf(chosen, streams));
+    const { loadConfig } = await import('../config/load.ts');
+    const config = await loadConfig({ flags, ...streams });
+    const found = chosen === 'none' ? undefined : await controllerOf(config, streams);
+    if (found !== undefined) return work(found);
+    const { withConfig } = await import('./context.ts');
+    const { withMachineSnapshots } = await import('../operations/observe-cluster.ts');
+    return withConfig(config, streams, (ports) => withMachineSnapshots(ports, work));
+  });
 }
 
 /** The fleetd on the socket of `config`, if it has the same registry and machines. */
@@ -73,14 +72,12 @@ function snapshotsOf(
   first?: SnapshotDocument,
 ): SnapshotSource {
   let next = first;
-  return {
-    async snapshot() {
-      const { snapshot, ageMs } = next ?? (await fetchSnapshot(endpoint, NAMED));
-      next = undefined;
-      // Users who changed something by hand need to know the age; scripts read only data.
-      if (live !== undefined && quiet !== true && ageMs >= 1_000)
-        err(`As fleetd saw it ${formatAge(ageMs)} ago; "--endpoint none" asks the machines\n`);
-      return snapshot;
-    },
+  return async () => {
+    const { snapshot, ageMs } = next ?? (await fetchSnapshot(endpoint, NAMED));
+    next = undefined;
+    // Users who changed something by hand need to know the age; scripts read only data.
+    if (live !== undefined && quiet !== true && ageMs >= 1_000)
+      err(`As fleetd saw it ${formatAge(ageMs)} ago; "--endpoint none" asks the machines\n`);
+    return snapshot;
   };
 }

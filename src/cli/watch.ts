@@ -2,11 +2,10 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { formatDuration } from '../base/time.ts';
 import type { Listing } from '../operations/listing.ts';
-import type { SnapshotSource } from '../operations/snapshot-source.ts';
+import type { SnapshotSource } from '../operations/observe-cluster.ts';
 import { type ListingView, listingJson, listingSignature } from '../output/field.ts';
 import { jsonLine } from '../output/json.ts';
 import { screenView, streamView, type Viewer } from '../output/watch.ts';
-import { renewSessions } from '../systemd/driver.ts';
 import type { Call } from './command.ts';
 import { EXIT } from './exit-status.ts';
 import { durationOption } from './options.ts';
@@ -21,7 +20,7 @@ const LONGEST_MS = 3_600_000;
 export function watchListing<Row>(
   call: Call,
   view: ListingView<Row>,
-  list: (from: SnapshotSource) => Promise<Listing<Row>>,
+  list: (source: SnapshotSource) => Promise<Listing<Row>>,
   table: (rows: readonly Row[]) => Promise<string>,
 ): Promise<number> {
   const intervalMs = watchInterval(call);
@@ -29,18 +28,15 @@ export function watchListing<Row>(
   // A list that is drawn in place leaves no room for progress.
   const streams = { ...call.streams, live: undefined, quiet: true };
   return untilInterrupted((signal) =>
-    withSnapshotSource({ flags: call.flags, streams }, async (from) => {
-      const driver = 'snapshot' in from ? undefined : renewSessions(from.driver);
-      const seenFrom = 'snapshot' in from || driver === undefined ? from : { ...from, driver };
+    withSnapshotSource({ flags: call.flags, streams }, async (source) => {
       const updates = listRepeatedly(
-        () => list(seenFrom),
+        () => list(source),
         viewer,
         () => wait(intervalMs, undefined, { signal }),
       );
       try {
         await Promise.race([updates, raised(signal)]);
       } finally {
-        await driver?.close();
         viewer.end();
       }
       return EXIT.interrupted;

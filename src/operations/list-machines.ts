@@ -9,7 +9,7 @@ import {
 } from '../cluster/snapshot.ts';
 import type { Metadata } from '../machine/machine.ts';
 import { type Listing, type MachineRef, machineRef, unreachableMachines } from './listing.ts';
-import { type SnapshotSource, snapshotFrom } from './snapshot-source.ts';
+import type { SnapshotSource } from './observe-cluster.ts';
 
 /** One machine of the inventory. */
 export type MachineRow = MachineRef & {
@@ -29,8 +29,8 @@ export type MachineRow = MachineRef & {
 };
 
 /** All machines; those that never answered, and have no known id, are last. */
-export async function listMachines(from: SnapshotSource): Promise<Listing<MachineRow>> {
-  const snapshot = await snapshotFrom(from, { vitals: true, withoutRegistry: true });
+export async function listMachines(source: SnapshotSource): Promise<Listing<MachineRow>> {
+  const snapshot = await source({ vitals: true, withoutRegistry: true });
   // A machine that this fleet.conf lacks is only a warning.
   const listed = snapshot.machines.filter(({ unreachable }) => unreachable?.code !== UNLISTED);
   const rows = listed.map(

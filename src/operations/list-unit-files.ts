@@ -23,7 +23,7 @@ import {
   unknownUnits,
   unreachableMachines,
 } from './listing.ts';
-import { type SnapshotSource, snapshotFrom } from './snapshot-source.ts';
+import type { SnapshotSource } from './observe-cluster.ts';
 
 /** One unit of the registry. */
 export type UnitFileRow = {
@@ -50,8 +50,8 @@ export type UnitFileRow = {
 
 type Places = Pick<UnitFileRow, 'state' | 'drift' | 'machine' | 'coverage'>;
 
-export async function listUnitFiles(from: SnapshotSource): Promise<Listing<UnitFileRow>> {
-  const snapshot = await snapshotFrom(from, { digests: true });
+export async function listUnitFiles(source: SnapshotSource): Promise<Listing<UnitFileRow>> {
+  const snapshot = await source({ digests: true });
   const copied = snapshot.units.filter(
     ({ placement, target, machine }) => placement.global || (target === 'loaded' && machine === undefined),
   );

@@ -24,7 +24,7 @@ import {
   unknownUnits,
   unreachableMachines,
 } from './listing.ts';
-import { type SnapshotSource, snapshotFrom } from './snapshot-source.ts';
+import type { SnapshotSource } from './observe-cluster.ts';
 
 /**
  * One unit on one machine, with the states of systemd; `unknown` / `unreachable` if the machine is unreachable, `unknown` /
@@ -49,9 +49,9 @@ const UNREACHABLE = { load: 'unknown', active: 'unknown', sub: 'unreachable' };
 const ABSENT = { load: 'not-found', active: 'inactive', sub: 'dead' };
 
 /** All units of fleet on machines, and all units that should be on one. */
-export async function listUnits(from: SnapshotSource): Promise<Listing<UnitRow>> {
+export async function listUnits(source: SnapshotSource): Promise<Listing<UnitRow>> {
   // Digests include the clock, which converts times since boot of timers to times of day.
-  const snapshot = await snapshotFrom(from, { digests: true, withoutRegistry: true });
+  const snapshot = await source({ digests: true, withoutRegistry: true });
   const triggers = triggersByUnit(snapshot);
   const rows = [
     ...leftBehind(snapshot),

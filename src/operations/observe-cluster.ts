@@ -9,11 +9,28 @@ import { snapshotOf } from '../reconcile/snapshot.ts';
 import { asProposed } from '../registry/inventory.ts';
 import { readAhead } from '../registry/read-ahead.ts';
 import { RegistryView } from '../registry/view.ts';
+import { renewSessions } from '../systemd/driver.ts';
 import type { ObserveRequest } from '../systemd/observation.ts';
 
 export type ObserveOptions = Partial<Pick<ObserveRequest, 'names' | 'vitals' | 'digests'>> & {
   readonly withoutRegistry?: boolean;
 };
+
+/** The source of a list: the machines, or a controller, which observes always the same and needs no options. */
+export type SnapshotSource = (options?: ObserveOptions) => Promise<ClusterSnapshot>;
+
+/** Runs `work` with the machines as the source. Their sessions stay open between two snapshots. */
+export async function withMachineSnapshots<T>(
+  ports: Ports,
+  work: (source: SnapshotSource) => Promise<T>,
+): Promise<T> {
+  const driver = renewSessions(ports.driver);
+  try {
+    return await work((options) => observeCluster({ ...ports, driver }, options));
+  } finally {
+    await driver.close();
+  }
+}
 
 /**
  * Observes the cluster for a listing, without changes on machines. Units in `names` are included even if fleet did not

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { clusterAccess } from '../../src/cli/access.ts';
-import { differenceOf } from '../../src/cli/found-controller.ts';
+import { differenceOf } from '../../src/cli/endpoint.ts';
 import { readWords } from '../../src/cli/machines/change.ts';
 import type { Streams } from '../../src/cli/streams.ts';
 import type { Config } from '../../src/config/config.ts';

@@ -3,7 +3,7 @@ import { toDo } from '../../src/controller/to-do.ts';
 import { destroy } from '../../src/operations/destroy.ts';
 import { listUnitFiles } from '../../src/operations/list-unit-files.ts';
 import { listUnits } from '../../src/operations/list-units.ts';
-import { observeCluster } from '../../src/operations/observe-cluster.ts';
+import { observeCluster, withMachineSnapshots } from '../../src/operations/observe-cluster.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { start, stop } from '../../src/operations/set-target-state.ts';
 import { cat, history } from '../../src/operations/unit-texts.ts';
@@ -39,9 +39,14 @@ describe.each([
     expect(pass.plans).toEqual([]);
     expect(scene.there()).toEqual(before);
     expect(pass.unreadable).toEqual([expect.objectContaining({ unit: 'a.service' })]);
-    for (const list of [await listUnits(scene.ports), await listUnitFiles(scene.ports)])
+    for (const list of [
+      await withMachineSnapshots(scene.ports, listUnits),
+      await withMachineSnapshots(scene.ports, listUnitFiles),
+    ])
       expect(missingLines(list)[0]).toMatch(new RegExp(`${message}.*; unit "a.service" is left unchanged$`));
-    expect((await listUnits(scene.ports)).rows.map(({ unit }) => unit)).toContain('a.service');
+    expect((await withMachineSnapshots(scene.ports, listUnits)).rows.map(({ unit }) => unit)).toContain(
+      'a.service',
+    );
     const busy = toDo(await observeCluster(scene.ports)).groups.flatMap(({ units }) => [...units]);
     expect(busy).not.toContain('a.service');
   });

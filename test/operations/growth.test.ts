@@ -88,8 +88,8 @@ describe('the work grows in proportion to the number of units', () => {
 
   it.each<[string, (snapshot: ClusterSnapshot) => unknown]>([
     ['of the ties of units that require the same one', ({ units }) => stopTies(units)],
-    ['of the rows of running units', (snapshot) => listUnits({ snapshot: async () => snapshot })],
-    ['of the rows of instances', (snapshot) => listUnitFiles({ snapshot: async () => snapshot })],
+    ['of the rows of running units', (snapshot) => listUnits(async () => snapshot)],
+    ['of the rows of instances', (snapshot) => listUnitFiles(async () => snapshot)],
   ])('%s', async (_, work) => {
     const snapshots = new Map([1, 50, 200].map((size) => [size, runningUnits(size)]));
     const growth = await growthOf(50, (size) => work(snapshots.get(size) ?? cluster().snapshot()));

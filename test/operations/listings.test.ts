@@ -4,6 +4,7 @@ import { unknownState } from '../../src/cluster/unit-state.ts';
 import { listMachines } from '../../src/operations/list-machines.ts';
 import { listUnitFiles } from '../../src/operations/list-unit-files.ts';
 import { listUnits } from '../../src/operations/list-units.ts';
+import { withMachineSnapshots } from '../../src/operations/observe-cluster.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { stop } from '../../src/operations/set-target-state.ts';
 import { unitStatus } from '../../src/operations/status.ts';
@@ -12,14 +13,14 @@ import { systemdState } from '../support/builders.ts';
 import { FALSE, GLOBAL, makeScene, SLEEP } from './scene.ts';
 
 async function units(ports: Ports): Promise<readonly string[]> {
-  const { rows } = await listUnits(ports);
+  const { rows } = await withMachineSnapshots(ports, listUnits);
   return rows.map(
     ({ unit, machine, state: { load, active, sub } }) => `${unit} ${machine.name} ${load} ${active} ${sub}`,
   );
 }
 
 async function unitFiles(ports: Ports): Promise<readonly string[]> {
-  const { rows } = await listUnitFiles(ports);
+  const { rows } = await withMachineSnapshots(ports, listUnitFiles);
   return rows.map(({ unit, target, state, machine, coverage }) => {
     const where = coverage === undefined ? machine?.name : `${coverage.reached} of ${coverage.eligible}`;
     return `${unit} ${target} ${state} ${where ?? '-'}`;
@@ -50,7 +51,7 @@ describe('list-units', () => {
 
   it('shows the hash of the file that is there', async () => {
     const { ports } = await busy();
-    const { rows } = await listUnits(ports);
+    const { rows } = await withMachineSnapshots(ports, listUnits);
     const wanted = (await ports.registry.load()).units;
     expect(rows.map(({ hash }) => hash)).toEqual(rows.map(({ unit }) => wanted.get(unit)?.hash));
   });
@@ -61,7 +62,7 @@ describe('list-units', () => {
     for (const name of ['a', 'g'])
       await scene.write(`${name}.service`, `${name === 'a' ? SLEEP : GLOBAL}#\n`);
     await scene.submit(['a', 'g'], true);
-    const { rows } = await listUnitFiles(ports);
+    const { rows } = await withMachineSnapshots(ports, listUnitFiles);
     expect(rows.map(({ unit, state, drift }) => [unit, state, drift])).toEqual([
       ['a.service', 'launched', 'outdated'],
       ['b.service', 'launched', undefined],
@@ -86,7 +87,7 @@ describe('list-units', () => {
     if (there !== undefined) there.record = undefined;
     expect((await units(ports))[0]).toBe('a.service m1 unknown unknown unknown');
     expect((await unitFiles(ports))[0]).toBe('a.service launched unknown m1');
-    const { unknown } = await listUnits(ports);
+    const { unknown } = await withMachineSnapshots(ports, listUnits);
     expect(unknown).toMatchObject([
       {
         unit: 'a.service',
@@ -107,7 +108,7 @@ describe('list-units', () => {
       const there = machines.of('m1').units.get(unit);
       if (there !== undefined) there.state = unknownState('Invalid argument');
     }
-    const { unknown } = await listUnits(ports);
+    const { unknown } = await withMachineSnapshots(ports, listUnits);
     expect(unknown?.map(({ unit, machine, why }) => [unit, machine.name, why])).toEqual([
       ['a.service', 'm1', 'Invalid argument'],
       ['g.service', 'm1', 'Invalid argument'],
@@ -116,7 +117,7 @@ describe('list-units', () => {
     expect(await unitFiles(ports)).toEqual(
       expect.arrayContaining(['a.service launched unknown m1', 'g.service launched launched 2 of 3']),
     );
-    expect((await listUnitFiles(ports)).unknown).toEqual(unknown);
+    expect((await withMachineSnapshots(ports, listUnitFiles)).unknown).toEqual(unknown);
   });
 
   it('keeps the rows of a machine that does not answer, and says which and why', async () => {
@@ -125,9 +126,9 @@ describe('list-units', () => {
       'm1',
       new FleetError('ssh-refused', 'Cannot reach machine "m1"', { hint: 'Check it' }),
     );
-    await listUnits(ports);
+    await withMachineSnapshots(ports, listUnits);
     clock.time += 5000;
-    const { rows, unreachable } = await listUnits(ports);
+    const { rows, unreachable } = await withMachineSnapshots(ports, listUnits);
     expect(
       rows
         .filter(({ machine }) => machine.name === 'm1')
@@ -165,7 +166,7 @@ describe('list-units', () => {
   it('says nothing about the units of a machine of another cluster', async () => {
     const { ports, machines } = await busy();
     machines.of('m3').cluster = 'another';
-    const { rows, unreachable } = await listUnits(ports);
+    const { rows, unreachable } = await withMachineSnapshots(ports, listUnits);
     expect(rows.filter(({ machine }) => machine.name === 'm3')).toEqual([]);
     expect(unreachable.map(({ message }) => message)).toEqual([
       'Machine "m3" (10.0.0.3) belongs to another cluster: "another"',
@@ -206,7 +207,7 @@ describe('list-unit-files', () => {
     const { ports, machines } = await busy();
     const unit = machines.of('m1').units.get('a.service');
     if (unit) unit.text = `${SLEEP}# by hand\n`;
-    const { rows } = await listUnitFiles(ports);
+    const { rows } = await withMachineSnapshots(ports, listUnitFiles);
     expect(rows.flatMap(({ unit, drift }) => drift && `${unit} ${drift}`)).toContain('a.service altered');
   });
 
@@ -285,7 +286,10 @@ describe('list-unit-files', () => {
 
   it('shows where a unit was when its machine has left fleet.conf', async () => {
     const { ports } = await busy();
-    const { rows } = await listUnitFiles({ ...ports, machines: ports.machines.slice(1) });
+    const { rows } = await withMachineSnapshots(
+      { ...ports, machines: ports.machines.slice(1) },
+      listUnitFiles,
+    );
     expect(rows[0]).toMatchObject({
       unit: 'a.service',
       state: 'unknown',
@@ -297,17 +301,18 @@ describe('list-unit-files', () => {
     const scene = await makeScene();
     await scene.write('web@.service', `[Unit]\nDescription=Web %i of %p on %H\n${SLEEP}`);
     await scene.submit(['web@.service', 'web@1']);
-    expect((await listUnitFiles(scene.ports)).rows.map((row) => row.description)).toEqual([
-      'Web %i of %p on %H',
-      'Web 1 of web on %H',
-    ]);
+    expect(
+      (await withMachineSnapshots(scene.ports, listUnitFiles)).rows.map((row) => row.description),
+    ).toEqual(['Web %i of %p on %H', 'Web 1 of web on %H']);
   });
 
   it('shows the description', async () => {
     const scene = await makeScene();
     await scene.write('a.service', `[Unit]\nDescription=Hello World\n${SLEEP}`);
     await scene.submit(['a']);
-    expect((await listUnitFiles(scene.ports)).rows).toMatchObject([{ description: 'Hello World' }]);
+    expect((await withMachineSnapshots(scene.ports, listUnitFiles)).rows).toMatchObject([
+      { description: 'Hello World' },
+    ]);
   });
 });
 
@@ -315,7 +320,11 @@ describe('list-machines', () => {
   it('shows every machine, by id', async () => {
     const scene = await makeScene({ m2: { role: 'db' }, m1: {} });
     expect(
-      (await listMachines(scene.ports)).rows.map(({ name, metadata, state }) => [name, metadata, state]),
+      (await withMachineSnapshots(scene.ports, listMachines)).rows.map(({ name, metadata, state }) => [
+        name,
+        metadata,
+        state,
+      ]),
     ).toEqual([
       ['m1', {}, 'reachable'],
       ['m2', { role: 'db' }, 'reachable'],
@@ -328,7 +337,7 @@ describe('list-machines', () => {
     await scene.write('g.service', GLOBAL);
     await scene.start('g');
     scene.machines.disconnect('m1');
-    const { rows, unreachable } = await listMachines(scene.ports);
+    const { rows, unreachable } = await withMachineSnapshots(scene.ports, listMachines);
     expect(rows.map(({ name, id, state }) => [name, id !== undefined, state])).toEqual([
       ['m1', true, 'unreachable'],
       ['m2', true, 'reachable'],
@@ -340,15 +349,17 @@ describe('list-machines', () => {
 
 describe('list-machines tells of', () => {
   const told = async (ports: Ports) =>
-    (await listMachines(ports)).rows.map(({ name, units, vitals, uptimeSeconds, lastSeen }) => [
-      ...[name, units, vitals?.systemd, uptimeSeconds, lastSeen],
-    ]);
+    (await withMachineSnapshots(ports, listMachines)).rows.map(
+      ({ name, units, vitals, uptimeSeconds, lastSeen }) => [
+        ...[name, units, vitals?.systemd, uptimeSeconds, lastSeen],
+      ],
+    );
 
   it('machines that answer, now, and of one that does not, when it was first missed', async () => {
     const { ports, machines, clock } = await busy();
     const before = clock.time;
     machines.disconnect('m2');
-    await listUnits(ports);
+    await withMachineSnapshots(ports, listUnits);
     clock.time += 5000;
     expect(await told(ports)).toEqual([
       ['m1', 2, '252', 1000, before + 5000],
@@ -373,7 +384,7 @@ describe('list-machines tells of', () => {
     const { ports, clock } = await busy();
     const { revision } = await ports.registry.load();
     clock.time += 5000;
-    await listMachines(ports);
+    await withMachineSnapshots(ports, listMachines);
     expect((await ports.registry.load()).revision).toBe(revision);
   });
 });

@@ -9,6 +9,7 @@ import { listMachines } from '../../src/operations/list-machines.ts';
 import { listUnitFiles } from '../../src/operations/list-unit-files.ts';
 import { listUnits } from '../../src/operations/list-units.ts';
 import { forgetMachine } from '../../src/operations/machine-membership.ts';
+import { withMachineSnapshots } from '../../src/operations/observe-cluster.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { restart } from '../../src/operations/restart.ts';
 import { rollback } from '../../src/operations/rollback.ts';
@@ -105,9 +106,9 @@ describe.each([1, 10, 100])('a registry that is %i revisions older than its mach
       ),
     ]);
     await expect(stop(desk_.preview(), ['a.service'])).rejects.toMatchObject({ code: 'registry-outdated' });
-    expect((await command(listUnits)).rows).toHaveLength(2);
-    expect((await command(listUnitFiles)).rows).toHaveLength(2);
-    expect((await command(listMachines)).rows).toHaveLength(3);
+    expect((await command((ports) => withMachineSnapshots(ports, listUnits))).rows).toHaveLength(2);
+    expect((await command((ports) => withMachineSnapshots(ports, listUnitFiles))).rows).toHaveLength(2);
+    expect((await command((ports) => withMachineSnapshots(ports, listMachines))).rows).toHaveLength(3);
     expect(await command(({ registry }) => cat(registry, 'a.service'))).toHaveLength(1);
     expect((await command(({ registry }) => history(registry, 'a.service'))).rows).toHaveLength(2);
     const events = await command(({ registry }) => listEvents(registry, { about: [], lines: undefined }));

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import { passStatus } from '../../src/cli/exit-status.ts';
 import { listUnitFiles } from '../../src/operations/list-unit-files.ts';
+import { withMachineSnapshots } from '../../src/operations/observe-cluster.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { passJson, passReport } from '../../src/output/pass.ts';
 import { guarded } from '../../src/reconcile/guard.ts';
@@ -77,7 +78,9 @@ describe('a pass over everything', () => {
       'Warning: unit "a.service" on machine "m1" (10.0.0.1) has drop-ins that fleet did not write: /etc/systemd/system/a.service.d/x.conf',
       'status 0',
     ]);
-    expect((await listUnitFiles(scene.ports)).rows.map(({ drift }) => drift)).toContain('drop-in');
+    expect((await withMachineSnapshots(scene.ports, listUnitFiles)).rows.map(({ drift }) => drift)).toContain(
+      'drop-in',
+    );
   });
 
   it('removes a copy that is elsewhere, and one that the registry does not know', async () => {

@@ -6,7 +6,7 @@ import { setCordon } from '../../src/operations/drain.ts';
 import { explainUnit } from '../../src/operations/explain.ts';
 import { listUnitFiles } from '../../src/operations/list-unit-files.ts';
 import { listUnits } from '../../src/operations/list-units.ts';
-import { observeCluster } from '../../src/operations/observe-cluster.ts';
+import { observeCluster, withMachineSnapshots } from '../../src/operations/observe-cluster.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { restart } from '../../src/operations/restart.ts';
 import { rollback } from '../../src/operations/rollback.ts';
@@ -169,8 +169,8 @@ describe('a text that a machine has reverted, and that no process has noticed', 
     const { ports } = scene;
     const said = (entry: Parameters<typeof heldText>[0] | undefined): string | undefined =>
       entry && heldText(entry);
-    expect(said((await listUnits(ports)).held?.[0])).toMatch(SAID);
-    const { hash = '', held } = (await listUnitFiles(ports)).rows[0] ?? {};
+    expect(said((await withMachineSnapshots(ports, listUnits)).held?.[0])).toMatch(SAID);
+    const { hash = '', held } = (await withMachineSnapshots(ports, listUnitFiles)).rows[0] ?? {};
     expect(said(held && { hash, held })).toMatch(SAID);
     const { unit } = await explainUnit(ports, { unit: UNIT, cwd: '/' });
     expect(said(unit.held && { hash, held: unit.held })).toMatch(SAID);

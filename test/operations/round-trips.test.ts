@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { listMachines } from '../../src/operations/list-machines.ts';
 import { listUnitFiles } from '../../src/operations/list-unit-files.ts';
 import { listUnits } from '../../src/operations/list-units.ts';
+import { withMachineSnapshots } from '../../src/operations/observe-cluster.ts';
 import { start } from '../../src/operations/set-target-state.ts';
 import { openQuorumStore } from '../../src/quorum/store.ts';
 import { guarded } from '../../src/reconcile/guard.ts';
@@ -85,7 +86,8 @@ describe('round trips after the connections', () => {
     ['list-unit-files', listUnitFiles],
     ['list-machines', listMachines],
   ])('of %s are two, wherever the registry is', async (_, list) => {
-    expect(await Promise.all([count(list, 'folder'), count(list, 'machines')])).toEqual([2, 2]);
+    const listed = (ports: Ports) => withMachineSnapshots<unknown>(ports, list);
+    expect(await Promise.all([count(listed, 'folder'), count(listed, 'machines')])).toEqual([2, 2]);
   });
 
   /**

@@ -3,7 +3,7 @@ import { toDo } from '../../src/controller/to-do.ts';
 import { listMachines } from '../../src/operations/list-machines.ts';
 import { listUnits } from '../../src/operations/list-units.ts';
 import { forgetMachine } from '../../src/operations/machine-membership.ts';
-import { observeCluster } from '../../src/operations/observe-cluster.ts';
+import { observeCluster, withMachineSnapshots } from '../../src/operations/observe-cluster.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { start, unload } from '../../src/operations/set-target-state.ts';
 import { missingLines } from '../../src/output/report.ts';
@@ -42,7 +42,7 @@ describe('a machine whose address only the fleet.conf of another operator has', 
 
   it('is in lists, as one that does not answer', async () => {
     const { theirs } = await twoOperators('m1', 'm2');
-    const { rows, unreachable } = await listMachines(theirs);
+    const { rows, unreachable } = await withMachineSnapshots(theirs, listMachines);
     expect(rows.map(({ name, state }) => `${name} ${state}`).toSorted()).toEqual([
       'm1 reachable',
       'm2 reachable',
@@ -50,7 +50,7 @@ describe('a machine whose address only the fleet.conf of another operator has', 
     expect(unreachable.map(({ message }) => message)).toEqual([
       'Machine "m3" has no address in the registry, and is not in this fleet.conf',
     ]);
-    expect((await listUnits(theirs)).rows).toContainEqual(
+    expect((await withMachineSnapshots(theirs, listUnits)).rows).toContainEqual(
       expect.objectContaining({
         unit: 'c.service',
         state: expect.objectContaining({ sub: 'unreachable' }),

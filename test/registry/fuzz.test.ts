@@ -10,6 +10,7 @@ import { listEvents } from '../../src/operations/list-events.ts';
 import { listMachines } from '../../src/operations/list-machines.ts';
 import { listUnitFiles } from '../../src/operations/list-unit-files.ts';
 import { listUnits } from '../../src/operations/list-units.ts';
+import { withMachineSnapshots } from '../../src/operations/observe-cluster.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { stop } from '../../src/operations/set-target-state.ts';
 import { cat, history } from '../../src/operations/unit-texts.ts';
@@ -169,9 +170,9 @@ async function useAll(scene: Scene, where: unknown): Promise<number> {
   const { registry } = ports;
   const uses: readonly (() => Promise<unknown>)[] = [
     async () => checkView(await registry.load()),
-    async () => JSON.stringify((await listUnits(ports)).rows),
-    async () => JSON.stringify((await listUnitFiles(ports)).rows),
-    async () => JSON.stringify((await listMachines(ports)).rows),
+    async () => JSON.stringify((await withMachineSnapshots(ports, listUnits)).rows),
+    async () => JSON.stringify((await withMachineSnapshots(ports, listUnitFiles)).rows),
+    async () => JSON.stringify((await withMachineSnapshots(ports, listMachines)).rows),
     async () =>
       (await listEvents(registry, { about: [], lines: undefined })).map((row) => [
         eventLine(row),

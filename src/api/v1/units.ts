@@ -144,7 +144,7 @@ export async function getState(cluster: Cluster, name: string): Promise<ApiRespo
 
 /** A unit that is on no machine has no state. On an unreachable machine its state is `unknown`, `unreachable`. */
 async function seen(cluster: Cluster): Promise<readonly UnitRow[]> {
-  const { rows } = await listStateRows({ snapshot: () => cluster.snapshot() });
+  const { rows } = await listStateRows(cluster.snapshot);
   return rows.filter(({ state }) => state.load !== 'not-found');
 }
 

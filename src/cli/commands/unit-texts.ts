@@ -64,11 +64,10 @@ async function asMachinesReport(
   { flags, streams }: Pick<Call, 'flags' | 'streams'>,
 ): Promise<History> {
   const { withSnapshotSource } = await import('../snapshot-source.ts');
-  const { snapshotFrom } = await import('../../operations/snapshot-source.ts');
   const { withReverts } = await import('../../operations/unit-texts.ts');
   const { unreachableMachines } = await import('../../operations/listing.ts');
   const { unreachableLines } = await import('../../output/report.ts');
-  const snapshot = await withSnapshotSource({ flags, streams }, (from) => snapshotFrom(from, {}));
+  const snapshot = await withSnapshotSource({ flags, streams }, (source) => source());
   writeLines(streams.err, unreachableLines(unreachableMachines(snapshot)));
   return withReverts(stored, snapshot);
 }

@@ -1,5 +1,6 @@
 import { loadConfig } from '../../config/load.ts';
 import { listMachines } from '../../operations/list-machines.ts';
+import { withMachineSnapshots } from '../../operations/observe-cluster.ts';
 import { MACHINES } from '../../output/listings.ts';
 import { unreachableLines } from '../../output/report.ts';
 import { renderTable, selectColumns } from '../../output/table.ts';
@@ -20,7 +21,7 @@ export async function check(flags: Flags, streams: Streams): Promise<ExitStatus>
     config,
     streams,
     async (ports) => {
-      const { rows, unreachable } = await listMachines(ports);
+      const { rows, unreachable } = await withMachineSnapshots(ports, listMachines);
       const columns = selectColumns(MACHINES.fields, ['name', 'ip', 'state']);
       streams.out(await renderTable(columns, rows, { legend: true, full: false }));
       writeLines(streams.err, unreachableLines(unreachable));

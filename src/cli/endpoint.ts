@@ -1,9 +1,37 @@
 import { existsSync } from 'node:fs';
-import type { Endpoint } from '../api/client.ts';
+import { type Endpoint, parseEndpoint } from '../api/client.ts';
+import { FleetError } from '../base/errors.ts';
 import { isTrustedSocket } from '../base/trusted-file.ts';
 import type { MachineView } from '../cluster/snapshot.ts';
 import { isSameAddress } from '../config/address.ts';
 import type { Config, MachineConfig } from '../config/config.ts';
+import type { Call } from './command.ts';
+import { namedController } from './own-config.ts';
+
+/** The fleetd for a command: the one that the user named, or that of this computer if there is one (`found`), or none. */
+export type ChosenEndpoint = Endpoint | 'found' | 'none';
+
+/** Runs `work` with the fleetd that the user chose. Throws FleetError `usage` for an invalid name. */
+export async function withEndpoint<T>(
+  given: Pick<Call, 'flags' | 'streams'>,
+  work: (chosen: ChosenEndpoint) => Promise<T>,
+): Promise<T> {
+  const { endpoint, tunnel } = namedController(given.flags, given.streams);
+  if (tunnel !== undefined) {
+    const { withTunnel } = await import('./tunnel.ts');
+    return withTunnel(tunnel, endpoint, given, work);
+  }
+  if (endpoint === undefined) return work('found');
+  return work(endpoint === 'none' ? endpoint : readEndpoint(endpoint));
+}
+
+function readEndpoint(text: string): Endpoint {
+  const endpoint = parseEndpoint(text);
+  if (endpoint !== undefined) return endpoint;
+  throw new FleetError('usage', `Cannot use the endpoint "${text}"`, {
+    hint: 'Write unix:///run/fleet.sock, http://HOST:PORT, https://HOST:PORT, or none to ask the machines',
+  });
+}
 
 /** The socket of a fleetd on this computer; undefined if there is none. */
 export function foundEndpoint({ listen }: Config): Endpoint | undefined {
