@@ -27,14 +27,14 @@ const groups = [
   },
   {
     name: 'fleet',
-    test: /src\/(?!controller|api|metrics|election|install|store\/etcd|cli\/(fleetd|install|remote-store)|operations\/(install|remove)-controller|operations\/(sets|adopt)|output\/(sets|difference|installation|progress|watch|wide-text)|cli\/(load|watch)|(.*\/)?manual\/)/,
+    test: /src\/(?!controller|api|metrics|election|install|store\/etcd|cli\/(fleetd|install|remote-store)|operations\/install-controller|operations\/(sets|adopt)|output\/(sets|difference|installation|progress|watch|wide-text)|cli\/(load|watch)|(.*\/)?manual\/)/,
   },
   // Needed by few commands.
   { name: 'etcd', test: /src\/store\/etcd\// },
   { name: 'controller', test: /src\/(controller|api|metrics|election|cli\/fleetd)\// },
   {
     name: 'install',
-    test: /src\/(install\/|cli\/(install\/|remote-store)|operations\/(install|remove)-controller|output\/installation)/,
+    test: /src\/(install\/|cli\/(install\/|remote-store)|operations\/install-controller|output\/installation)/,
   },
   { name: 'manual', test: /src\/(.*\/)?manual\/(?!man-pages|titles)/ },
   { name: 'apply', test: /src\/((operations|output)\/sets\/|operations\/adopt)/ },

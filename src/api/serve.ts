@@ -5,8 +5,7 @@ import type { Notice } from '../reconcile/events.ts';
 import { Cluster, type ClusterOptions } from './cluster.ts';
 import type { EventStream } from './events.ts';
 import { createHandler, type HandlerOptions, hostNames } from './handler.ts';
-import { type InheritedSockets, isTaken, listenAt } from './listen.ts';
-import { closeServer, createServer, readTls } from './server.ts';
+import { closeServer, createServer, type InheritedSockets, isTaken, listenAt, readTls } from './listen.ts';
 
 export type ApiOptions = ClusterOptions &
   Omit<HandlerOptions, 'cluster'> & {

@@ -1,21 +1,23 @@
 import { FleetError } from '../base/errors.ts';
+import { sha256 } from '../base/hash.ts';
 import { isSameAddress } from '../config/address.ts';
 import type { Config } from '../config/config.ts';
 import type { Machine } from '../machine/machine.ts';
+import { parseHead } from '../quorum/head.ts';
+import { snapshotOf } from '../quorum/segments.ts';
 import { openQuorumStore, type QuorumStore } from '../quorum/store.ts';
 import type { VoterAnswer, VoterRequest } from '../quorum/voters.ts';
 import { machinesNamed } from '../registry/inventory.ts';
+import { RegistryView } from '../registry/view.ts';
 import { renewSessions, type SystemdDriver } from '../systemd/driver.ts';
 import { registerQuery } from '../systemd/register.ts';
 import { createSshDriver } from '../systemd/ssh-driver.ts';
-import { acceptedRounds } from './accepted-rounds.ts';
 import { clusterAccess, transportFor } from './access.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { followPass } from './follow-pass.ts';
 import { sshTargets } from './ssh-targets.ts';
-import { storedRegistry, WHOLE_REGISTRY } from './stored-registry.ts';
 import type { Streams } from './streams.ts';
-import { textCache } from './text-cache.ts';
+import { acceptedRounds, textCache } from './voter-cache.ts';
 import { type KnownRegistry, lockRules, registryRules } from './voter-rules.ts';
 
 export type MachinesStore = {
@@ -191,4 +193,24 @@ export function voterWaits(tell: (machines: readonly string[]) => void): VoterWa
       }
     },
   };
+}
+
+/** The request for everything that a machine has stored of the registry. */
+export const WHOLE_REGISTRY: VoterRequest = {
+  register: 'head',
+  action: { kind: 'read' },
+  unlessKnown: [],
+};
+
+/**
+ * The registry as one machine has stored it, from its answer to {@link WHOLE_REGISTRY}. A majority of the voters may have a later
+ * one, so this only tells where the voters are. Undefined if the machine has none, or not all of its contents.
+ */
+export function storedRegistry({ state, stored, texts, invalid }: VoterAnswer): RegistryView | undefined {
+  const head = parseHead(stored.accepted?.value ?? '');
+  const contents = new Map(texts.map((text) => [sha256(text), text]));
+  if (state === undefined || head === undefined || invalid === true) return undefined;
+  if (!head.segments.every(({ hash }) => contents.has(hash))) return undefined;
+  const { revision, records } = snapshotOf(head.revision, head.segments, contents);
+  return new RegistryView(revision, records);
 }

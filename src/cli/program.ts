@@ -5,8 +5,16 @@ import type { Call, Command } from './command.ts';
 import { COMMANDS, isReadOnly } from './commands/all.ts';
 import { helpCommand } from './commands/other.ts';
 import { EXIT } from './exit-status.ts';
-import { formatExamples, formatHelp, type HelpPage, helpWidth } from './format-help.ts';
-import { HELP_OPTION, PROGRAM, PROGRAM_EXAMPLES, VERSION_OPTION } from './program-help.ts';
+import {
+  formatExamples,
+  formatHelp,
+  HELP_OPTION,
+  type HelpPage,
+  helpWidth,
+  PROGRAM,
+  PROGRAM_EXAMPLES,
+  VERSION_OPTION,
+} from './help-text.ts';
 import type { Streams } from './streams.ts';
 import { verbsFor } from './suggestion.ts';
 import { VERSION_LINE } from './version.ts';

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { FleetError } from '../base/errors.ts';
 import { systemClock } from '../base/time.ts';
 import { checkTrusted } from '../base/trusted-file.ts';
-import { checkEtcdSettings } from '../config/checks.ts';
 import type { Config } from '../config/config.ts';
 import {
   EXPECTED_REGISTRY,
@@ -11,6 +10,7 @@ import {
   parseRegistryPlace,
   type RegistryPlace,
 } from '../config/places.ts';
+import { checkEtcdSettings } from '../config/read.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { RegistryStatus } from '../output/registry.ts';
 import type { RegisterStatus } from '../quorum/status.ts';

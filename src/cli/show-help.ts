@@ -4,9 +4,8 @@ import { nearest } from '../base/text.ts';
 import { visible } from '../base/visible.ts';
 import { COMMANDS, isReadOnly } from './commands/all.ts';
 import { EXIT } from './exit-status.ts';
-import { helpWidth } from './format-help.ts';
+import { helpWidth, programHelp } from './help-text.ts';
 import { isTopic, TOPIC_ROWS } from './manual/titles.ts';
-import { programHelp } from './program-help.ts';
 import type { Streams } from './streams.ts';
 import { verbsFor } from './suggestion.ts';
 

@@ -10,7 +10,7 @@ import type { Snapshot } from '../store/snapshot.ts';
 import type { Change } from '../store/store.ts';
 import type { SystemdDriver } from '../systemd/driver.ts';
 import { type VoterPlace, voterPlacesQuery } from '../systemd/queries.ts';
-import { shownBy } from './accepted-rounds.ts';
+import { shownBy } from './voter-cache.ts';
 
 /** What a register on the machines asks about the cluster: its machines, and which of them may be voters. */
 type VoterRules = Pick<

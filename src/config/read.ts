@@ -3,7 +3,6 @@ import { configError, excerpt, inQuotes } from '../base/errors.ts';
 import { nearest } from '../base/text.ts';
 import type { Machine } from '../machine/machine.ts';
 import { formatAddress, isSameAddress, parseAddress, parseUser } from './address.ts';
-import { checkEtcdSettings, checkListen } from './checks.ts';
 import {
   type Config,
   type ConfigRequest,
@@ -13,10 +12,17 @@ import {
   SYSTEM_FILE,
 } from './config.ts';
 import type { Section, Setting } from './parse.ts';
-import type { PathBase } from './places.ts';
+import { formatListenPlace, type PathBase, type RegistryPlace } from './places.ts';
 import { isFlagSet, overrideSection, readSection } from './section.ts';
 import { keysOf } from './settings.ts';
-import { type MachineSettings, readValue, type SshSettings, type TopSettings } from './values.ts';
+import {
+  type EtcdSettings,
+  type ListenSettings,
+  type MachineSettings,
+  readValue,
+  type SshSettings,
+  type TopSettings,
+} from './values.ts';
 
 /** Makes a Config from a parsed file, the environment and the flags. `file` is absolute. */
 export function readConfig(
@@ -183,4 +189,47 @@ function emptySection(name: string): Section {
 function freeze<T extends object>(value: T): T {
   for (const inner of Object.values(value)) if (typeof inner === 'object' && inner !== null) freeze(inner);
   return Object.freeze(value);
+}
+
+/**
+ * Rejects settings for etcd that would be ignored: TLS files without TLS, a certificate without its key, a user without a
+ * password. Throws `config`.
+ */
+export function checkEtcdSettings(place: RegistryPlace, settings: EtcdSettings): void {
+  if (place.kind !== 'etcd') return;
+  const { etcd_ca_file: ca, etcd_cert_file: cert, etcd_key_file: key } = settings;
+  if (!place.tls && (ca ?? cert ?? key) !== undefined) {
+    throw configError(
+      'etcd_ca_file, etcd_cert_file and etcd_key_file are for TLS, but "registry" is an etcd:// URL without TLS',
+      'Write "registry = etcds://…"',
+    );
+  }
+  requireBoth(settings, 'etcd_cert_file', 'etcd_key_file');
+  requireBoth(settings, 'etcd_user', 'etcd_password_file');
+}
+
+/** Rejects a TCP port without TLS, unless it was allowed explicitly, and incomplete TLS files. Throws `config`. */
+function checkListen(settings: ListenSettings): void {
+  requireBoth(settings, 'listen_cert_file', 'listen_key_file');
+  const { listen_cert_file: cert, listen_client_ca_file: clientCa, listen_insecure: insecure } = settings;
+  if (clientCa !== undefined && cert === undefined)
+    throw configError('listen_client_ca_file is for TLS', 'Add listen_cert_file and listen_key_file');
+  const isOpen = cert === undefined && !insecure;
+  for (const [key, right] of [
+    ['listen', 'command the cluster'],
+    ['listen_read_only', 'read every unit file'],
+  ] as const) {
+    const place = settings[key].find(({ kind }) => kind === 'tcp' && isOpen);
+    if (place === undefined) continue;
+    throw configError(
+      `"${key}" has ${inQuotes(formatListenPlace(place))}, and without TLS everyone who can connect to it could ${right}`,
+      'Add listen_cert_file and listen_key_file for TLS, and listen_client_ca_file to identify clients; or set listen_insecure = true',
+    );
+  }
+}
+
+function requireBoth<K extends string>(settings: Readonly<Partial<Record<K, string>>>, a: K, b: K): void {
+  const [first, second] = [settings[a], settings[b]];
+  if ((first === undefined) !== (second === undefined))
+    throw configError(`${first === undefined ? b : a} requires ${first === undefined ? a : b}`);
 }

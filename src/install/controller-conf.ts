@@ -11,7 +11,7 @@ import {
 } from '../config/places.ts';
 import { keysOf } from '../config/settings.ts';
 import type { Access } from '../ssh/become.ts';
-import { LAYOUT } from './layout.ts';
+import { LAYOUT } from './files.ts';
 
 const MARK = '; Written by "fleetctl controller install" for ';
 const SUM = '; SHA-256 of what follows: ';

@@ -1,7 +1,7 @@
 import { FleetError } from '../base/errors.ts';
 import { quote } from '../ssh/shell.ts';
+import { LAYOUT } from './files.ts';
 import { type Host, runWell } from './host.ts';
-import { LAYOUT } from './layout.ts';
 import lookShell from './look.sh';
 
 /** The facts about a host that matter to a controller. */

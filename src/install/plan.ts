@@ -1,7 +1,7 @@
 import { sha256 } from '../base/hash.ts';
 import { isUntouched } from './controller-conf.ts';
 import type { HostFacts } from './facts.ts';
-import { type HostFile, LAYOUT } from './layout.ts';
+import { type HostFile, LAYOUT } from './files.ts';
 
 /** The state of a machine of the cluster, as seen by the operator. */
 export type Reached =

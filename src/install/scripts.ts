@@ -1,6 +1,6 @@
 import { sha256 } from '../base/hash.ts';
 import { quote } from '../ssh/shell.ts';
-import { type HostFile, LAYOUT } from './layout.ts';
+import { type HostFile, LAYOUT } from './files.ts';
 
 /**
  * Writes files, each verified and replaced atomically. Standard input is their contents, one after the other.

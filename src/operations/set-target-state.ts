@@ -1,5 +1,6 @@
 import { FleetError } from '../base/errors.ts';
-import { type DesiredUnit, observedOn } from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, type DesiredUnit, observedOn } from '../cluster/snapshot.ts';
+import { isForeign, originOf } from '../cluster/unit-state.ts';
 import type { Action } from '../plan/steps.ts';
 import type { PassOptions, ReconcileReport } from '../reconcile/pass.ts';
 import type { Ports } from '../reconcile/ports.ts';
@@ -9,13 +10,15 @@ import { parseUnitFile } from '../unit/unit-file.ts';
 import { isTemplate, isTemplateName } from '../unit/unit-name.ts';
 import { selectToLower } from './contradictions.ts';
 import type { Aim } from './draft.ts';
+import { machineRef } from './listing.ts';
 import { namedUnitOf } from './local-file.ts';
 import { awaitLease } from './observe-cluster.ts';
-import { overrule, requestedBy, requestedTarget } from './overruled.ts';
+import { overrule, overruleAndDelete, requestedBy, requestedTarget } from './overruled.ts';
 import { startedAlone, unitsApart } from './related-units.ts';
 import { actionable, expandInstances } from './request-arguments.ts';
 import { releaseEdits, type Submission, type SubmitRequest, submit } from './submit.ts';
 import {
+  type ForeignUnit,
   isUnschedulable,
   type RequestResult,
   requestResult,
@@ -206,4 +209,35 @@ export function refuseTemplate(argument: string, verb: string): void {
       hint: `Name an instance of it: fleetctl ${verb} ${name.prefix}@1.${name.type}${replace}`,
     },
   );
+}
+
+/**
+ * Stops units, waits, and removes them from their machines and then from the registry. A unit that could not be removed
+ * from a machine stays in the registry as inactive, so that a later pass removes it.
+ */
+export async function destroy(ports: Ports, arguments_: readonly string[]): Promise<RequestResult> {
+  let problems: readonly UnitProblem[] = [];
+  let kept: readonly string[] = [];
+  let scope: ReadonlySet<string> = new Set();
+  const known = await ports.registry.update((view) => {
+    const selected = selectToLower(arguments_, 'destroy', view);
+    ({ problems, templates: kept } = selected);
+    scope = new Set(selected.units.map(({ name }) => name));
+    return selected.units
+      .filter(({ target }) => target !== 'inactive')
+      .map((unit) => ({ kind: 'put-unit', unit: { ...unit, target: 'inactive' } }) as const);
+  });
+  if (scope.size === 0) return requestResult(undefined, problems);
+  const report = await reconcile(ports, scope, { known });
+  const foreign = [...scope].flatMap((unit) => foreignCopies(unit, report.snapshot));
+  const result = { ...requestResult(report, problems), kept, foreign };
+  return overruleAndDelete(ports, requestedTarget(scope, 'inactive'), result, scope);
+}
+
+function foreignCopies(unit: string, { machines }: ClusterSnapshot): readonly ForeignUnit[] {
+  return machines.flatMap((view) => {
+    const observed = observedOn(view, unit);
+    if (observed === undefined || !isForeign(observed)) return [];
+    return [{ unit, machine: machineRef(view), path: originOf(observed) }];
+  });
 }

@@ -1,6 +1,6 @@
-import { LAYOUT } from '../install/layout.ts';
+import { LAYOUT } from '../install/files.ts';
 import type { Obstacle, Reached, Step } from '../install/plan.ts';
-import type { RemovedController } from '../operations/remove-controller.ts';
+import type { RemovedController } from '../operations/install-controller.ts';
 import type { ReportLines } from './report.ts';
 
 /** A step in the imperative: `copy the program to /opt/fleet`. */

@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { acceptedRounds } from '../../src/cli/accepted-rounds.ts';
+import { acceptedRounds } from '../../src/cli/voter-cache.ts';
 
 const voter = (name: string): string => `${name} ${'0'.repeat(32)}`;
 

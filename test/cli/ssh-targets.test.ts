@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { forController } from '../../src/cli/fleetd/options.ts';
+import { forController } from '../../src/cli/fleetd/serve.ts';
 import { sshTarget, sshTargets } from '../../src/cli/ssh-targets.ts';
 import { unlistedMachine } from '../../src/config/read.ts';
 import type { SshTarget } from '../../src/ssh/target.ts';

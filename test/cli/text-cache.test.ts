@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/base/hash.ts';
-import { textCache } from '../../src/cli/text-cache.ts';
+import { textCache } from '../../src/cli/voter-cache.ts';
 import type { TextCache } from '../../src/quorum/voters.ts';
 
 const HASH = sha256('text');

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { paceOf } from '../../src/cli/fleetd/options.ts';
+import { paceOf } from '../../src/cli/fleetd/serve.ts';
 import { House } from './support.ts';
 
 /** Machines are lost at so many phases of the interval of observations. */

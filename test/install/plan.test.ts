@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/base/hash.ts';
 import { type HostFacts, readFacts } from '../../src/install/facts.ts';
-import { type HostFile, LAYOUT } from '../../src/install/layout.ts';
+import { type HostFile, LAYOUT } from '../../src/install/files.ts';
 import {
   isByHand,
   isNewEnough,

@@ -1,11 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { toDo } from '../../src/controller/to-do.ts';
-import { destroy } from '../../src/operations/destroy.ts';
 import { listUnitFiles } from '../../src/operations/list-unit-files.ts';
 import { listUnits } from '../../src/operations/list-units.ts';
 import { observeCluster, withMachineSnapshots } from '../../src/operations/observe-cluster.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
-import { start, stop } from '../../src/operations/set-target-state.ts';
+import { destroy, start, stop } from '../../src/operations/set-target-state.ts';
 import { cat, history } from '../../src/operations/unit-texts.ts';
 import { missingLines } from '../../src/output/report.ts';
 import type { Change } from '../../src/store/store.ts';

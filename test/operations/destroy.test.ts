@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { destroy } from '../../src/operations/destroy.ts';
+import { destroy } from '../../src/operations/set-target-state.ts';
 import { cat } from '../../src/operations/unit-texts.ts';
 import { requestJson } from '../../src/output/request-json.ts';
 import { dryRunReport, requestReport } from '../../src/output/request-report.ts';

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { destroy } from '../../src/operations/destroy.ts';
 import { drain, setCordon } from '../../src/operations/drain.ts';
 import { listEvents } from '../../src/operations/list-events.ts';
 import { acceptMachine, distrustMachine } from '../../src/operations/machine-membership.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
+import { destroy } from '../../src/operations/set-target-state.ts';
 import { cordonReport, drainReport } from '../../src/output/machines.ts';
 import { previewRegistry } from '../../src/registry/registry.ts';
 import { previewDriver } from '../../src/systemd/driver.ts';

@@ -1,13 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { ChangeNotifier } from '../../src/controller/change-notifier.ts';
 import { toDo } from '../../src/controller/to-do.ts';
-import { destroy } from '../../src/operations/destroy.ts';
 import { drain } from '../../src/operations/drain.ts';
 import { explainUnit } from '../../src/operations/explain.ts';
 import { observeCluster } from '../../src/operations/observe-cluster.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { rollback } from '../../src/operations/rollback.ts';
-import { start, stop } from '../../src/operations/set-target-state.ts';
+import { destroy, start, stop } from '../../src/operations/set-target-state.ts';
 import { readUnitFolder } from '../../src/operations/sets/folder.ts';
 import { planSet } from '../../src/operations/sets/plan.ts';
 import { wantedSet } from '../../src/operations/sets/wanted.ts';

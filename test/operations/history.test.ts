@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { destroy } from '../../src/operations/destroy.ts';
 import { rollback } from '../../src/operations/rollback.ts';
-import { stop, submitUnits } from '../../src/operations/set-target-state.ts';
+import { destroy, stop, submitUnits } from '../../src/operations/set-target-state.ts';
 import { history } from '../../src/operations/unit-texts.ts';
 import { resultOf } from '../../src/output/listings.ts';
 import { FALSE, makeScene, outcome, type Scene, SLEEP } from './scene.ts';

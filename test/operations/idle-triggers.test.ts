@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { destroy } from '../../src/operations/destroy.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
-import { load, start, stop, submitUnits, unload } from '../../src/operations/set-target-state.ts';
+import { destroy, load, start, stop, submitUnits, unload } from '../../src/operations/set-target-state.ts';
 import { systemdState } from '../support/builders.ts';
 import { FALSE, makeScene, outcome, type Scene, SLEEP } from './scene.ts';
 

@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { destroy } from '../../src/operations/destroy.ts';
 import { followEvents, listEvents } from '../../src/operations/list-events.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { restart } from '../../src/operations/restart.ts';
-import { start, stop } from '../../src/operations/set-target-state.ts';
+import { destroy, start, stop } from '../../src/operations/set-target-state.ts';
 import { eventJson, eventLine } from '../../src/output/events.ts';
 import { TTL_MS } from '../support/builders.ts';
 import { FALSE, makeScene, type Scene, SLEEP } from './scene.ts';

@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
-import { destroy } from '../../src/operations/destroy.ts';
 import { restart } from '../../src/operations/restart.ts';
 import { rollback } from '../../src/operations/rollback.ts';
-import { load, start, stop, submitUnits, unload } from '../../src/operations/set-target-state.ts';
+import { destroy, load, start, stop, submitUnits, unload } from '../../src/operations/set-target-state.ts';
 import type { RequestResult } from '../../src/operations/unit-result.ts';
 import type { Ports } from '../../src/reconcile/ports.ts';
 import { createRegistry, withWholeViews } from '../../src/registry/registry.ts';

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/base/hash.ts';
 import { toDo } from '../../src/controller/to-do.ts';
-import { destroy } from '../../src/operations/destroy.ts';
 import { setCordon } from '../../src/operations/drain.ts';
 import { explainUnit } from '../../src/operations/explain.ts';
 import { listUnitFiles } from '../../src/operations/list-unit-files.ts';
@@ -10,7 +9,7 @@ import { observeCluster, withMachineSnapshots } from '../../src/operations/obser
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { restart } from '../../src/operations/restart.ts';
 import { rollback } from '../../src/operations/rollback.ts';
-import { start, stop, submitUnits } from '../../src/operations/set-target-state.ts';
+import { destroy, start, stop, submitUnits } from '../../src/operations/set-target-state.ts';
 import { unitStatus } from '../../src/operations/status.ts';
 import type { RequestResult } from '../../src/operations/unit-result.ts';
 import { history, withReverts } from '../../src/operations/unit-texts.ts';

@@ -1,23 +1,19 @@
 import type { Command } from '../command.ts';
-import { adoptCommand } from './adopt.ts';
 import { applyCommand, planCommand } from './apply.ts';
+import { joinCommand, reconcileCommand, recoverCommand, registryCommand } from './cluster.ts';
 import { controllerCommand } from './controller.ts';
 import { cordonCommand, drainCommand, uncordonCommand } from './cordon.ts';
 import { doctorCommand } from './doctor.ts';
-import { eventsCommand } from './events.ts';
-import { explainCommand } from './explain.ts';
 import { diffCommand, exportCommand } from './folders.ts';
-import { joinCommand } from './join.ts';
+import { eventsCommand, explainCommand, statusCommand, verifyCommand } from './inspection.ts';
 import { journalCommand } from './journal.ts';
 import { listMachinesCommand, listUnitFilesCommand, listUnitsCommand } from './lists.ts';
 import { machinesCommand } from './machines.ts';
 import { completionCommand, helpCommand, versionCommand } from './other.ts';
-import { reconcileCommand } from './reconcile.ts';
-import { recoverCommand, registryCommand } from './registry.ts';
 import { sshCommand } from './ssh.ts';
-import { statusCommand } from './status.ts';
 import { catCommand, historyCommand, rollbackCommand } from './unit-texts.ts';
 import {
+  adoptCommand,
   destroyCommand,
   loadCommand,
   restartCommand,
@@ -26,7 +22,6 @@ import {
   submitCommand,
   unloadCommand,
 } from './units.ts';
-import { verifyCommand } from './verify.ts';
 
 /** The verbs by group, both in the order of help. */
 export const GROUPS: readonly (readonly [heading: string, commands: readonly Command[]])[] = [

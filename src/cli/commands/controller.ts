@@ -52,7 +52,7 @@ async function install(call: Call): Promise<number> {
   const { filesFor, hasOneVoter, wantedOf } = await import('../install/wanted.ts');
   const operation = await import('../../operations/install-controller.ts');
   const { lookAtHost } = await import('../../install/facts.ts');
-  const { LAYOUT } = await import('../../install/layout.ts');
+  const { LAYOUT } = await import('../../install/files.ts');
   const plan = await import('../../install/plan.ts');
   const output = await import('../../output/installation.ts');
   const dryRun = options.dryRun === true;
@@ -94,7 +94,7 @@ async function install(call: Call): Promise<number> {
 async function remove(call: Call): Promise<number> {
   const { streams } = call;
   const { withSite } = await import('../install/site.ts');
-  const { removeController } = await import('../../operations/remove-controller.ts');
+  const { removeController } = await import('../../operations/install-controller.ts');
   const { removedReport } = await import('../../output/installation.ts');
   return withSite(call, async (site, { registry }) => {
     const removed = await removeController(site, registry.kind === 'ssh');

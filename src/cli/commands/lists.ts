@@ -1,7 +1,82 @@
-import { fieldSentences } from '../../output/field.ts';
+import { FleetError } from '../../base/errors.ts';
+import type { Listing } from '../../operations/listing.ts';
+import type { SnapshotSource } from '../../operations/observe-cluster.ts';
+import { fieldSentences, type ListingView, listingJson } from '../../output/field.ts';
 import { MACHINES, UNIT_FILES, UNITS } from '../../output/listings.ts';
-import type { Command } from '../command.ts';
-import { listOptions, runListing, WATCH } from '../list-command.ts';
+import { type Call, type Command, type CommandOption, printJson } from '../command.ts';
+import { EXIT } from '../exit-status.ts';
+import { TABLE_OUTPUT } from '../options.ts';
+import { writeLines } from '../streams.ts';
+
+/** The options of everything that prints a table. */
+export function listOptions({ fields }: ListingView<never>): readonly CommandOption[] {
+  const names = fields.map(({ field }) => field);
+  return [
+    { flags: '-l, --full', description: 'print ids and hashes in full' },
+    { flags: '--no-legend', description: 'omit the header line' },
+    {
+      flags: '--fields <fields>',
+      description: `comma-separated columns: ${names.join(', ')}`,
+      list: names,
+    },
+    TABLE_OUTPUT,
+  ];
+}
+
+/** The options of lists that can be repeated. */
+const WATCH: readonly CommandOption[] = [
+  {
+    flags: '-w, --watch',
+    description:
+      'update until Ctrl-C; in a pipe, print the list again after every change, with -o json as one object per line',
+  },
+  {
+    flags: '--interval <duration>',
+    description: 'interval between updates of --watch (default 2s)',
+  },
+];
+
+/** Lists once, or repeatedly with `--watch`. The options are checked before anything is read. */
+async function runListing<Row>(
+  call: Call,
+  view: ListingView<Row>,
+  list: (source: SnapshotSource) => Promise<Listing<Row>>,
+): Promise<number> {
+  const { options, streams } = call;
+  const render = await tableOf(view, options);
+  if (options.watch === true || options.interval !== undefined) {
+    const { watchListing } = await import('../watch.ts');
+    return watchListing(call, view, list, render);
+  }
+  const { withSnapshotSource } = await import('../snapshot-source.ts');
+  const listing = await withSnapshotSource(call, list);
+  if (options.output === 'json') await printJson(streams, listingJson(view, listing));
+  else streams.out(await render(listing.rows));
+  const { missingLines } = await import('../../output/report.ts');
+  writeLines(streams.err, missingLines(listing));
+  return EXIT.done;
+}
+
+/** The table that the options ask for, as a function of its rows. Throws FleetError `usage`. */
+export async function tableOf<Row>(
+  { fields, defaults }: ListingView<Row>,
+  options: Call['options'],
+): Promise<(rows: readonly Row[]) => Promise<string>> {
+  const { renderTable, selectColumns } = await import('../../output/table.ts');
+  const columns = selectColumns(fields, fieldsOf(options.fields) ?? defaults);
+  const shape = { legend: options.legend !== false, full: options.full === true };
+  return (rows) => renderTable(columns, rows, shape);
+}
+
+/** The names given to --fields; undefined without it. */
+function fieldsOf(option: string | boolean | undefined): readonly string[] | undefined {
+  if (typeof option !== 'string') return undefined;
+  const fields = option.split(',').map((field) => field.trim());
+  if (fields.every((field) => field !== '')) return fields;
+  throw new FleetError('usage', `Cannot read --fields: "${option}" has an empty name`, {
+    hint: 'Separate names with commas: --fields unit,machine',
+  });
+}
 
 export const listUnitsCommand: Command = {
   name: 'list-units',

@@ -5,10 +5,10 @@ import { HISTORY, historyJson } from '../../output/listings.ts';
 import type { Ports } from '../../reconcile/ports.ts';
 import { type Call, type Command, printInfo, printJson } from '../command.ts';
 import { EXIT } from '../exit-status.ts';
-import { listOptions, tableOf } from '../list-command.ts';
 import { DRY_RUN, OUTPUT, ROLLOUT, rolloutLimitsOf, textOption } from '../options.ts';
 import { writeLines } from '../streams.ts';
 import { runUnitVerb } from '../unit-command.ts';
+import { listOptions, tableOf } from './lists.ts';
 
 export const catCommand: Command = {
   name: 'cat',

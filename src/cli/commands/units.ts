@@ -13,6 +13,7 @@ import {
   REPLACE,
   RETRY,
   ROLLOUT,
+  textOption,
   VERBOSE,
 } from '../options.ts';
 import { writeLines } from '../streams.ts';
@@ -190,7 +191,36 @@ export const destroyCommand: Command = {
     ['fleetctl destroy web@.service', 'remove a template; its instances stay'],
   ],
   async run(call) {
-    const { destroy } = await import('../../operations/destroy.ts');
+    const { destroy } = await import('../../operations/set-target-state.ts');
     return runUnitVerb('destroy', call, (ports) => destroy(ports, call.arguments));
+  },
+};
+
+export const adoptCommand: Command = {
+  name: 'adopt',
+  arguments: '<unit>',
+  summary: 'Take over a unit that already runs on a machine',
+  topic: 'migration',
+  description:
+    'Stores the file of a unit that was installed on a machine without fleet, and assigns the unit to that machine. The unit keeps running, and is not restarted. It becomes launched if it runs, and loaded otherwise. Its file, or that of its template, must be in /etc/systemd/system.',
+  options: [
+    {
+      flags: '--machine <machine>',
+      description: 'the machine: its name, its address or the beginning of its id',
+    },
+    DRY_RUN,
+    OUTPUT,
+  ],
+  examples: [
+    ['fleetctl adopt web.service --machine web-1', 'manage it with fleet from now on'],
+    ['fleetctl adopt web.service --machine web-1 --dry-run', 'show the planned steps'],
+  ],
+  async run(call) {
+    const machine = textOption(call.options.machine);
+    if (machine === undefined)
+      throw new FleetError('usage', 'Name the machine that has the unit', { hint: 'Add --machine NAME' });
+    const { adopt } = await import('../../operations/adopt.ts');
+    const [unit = ''] = call.arguments;
+    return runUnitVerb('adopt', call, (ports) => adopt(ports, { unit, machine }));
   },
 };

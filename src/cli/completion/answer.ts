@@ -3,9 +3,9 @@ import type { Config } from '../../config/config.ts';
 import { GLOBAL_OPTIONS } from '../../config/settings.ts';
 import type { RegistryView } from '../../registry/view.ts';
 import { COMMANDS } from '../commands/all.ts';
+import { HELP_OPTION, VERSION_OPTION } from '../help-text.ts';
 import type { KnownNames } from '../known-names.ts';
 import { TOPIC_ROWS } from '../manual/titles.ts';
-import { HELP_OPTION, VERSION_OPTION } from '../program-help.ts';
 import type { Streams } from '../streams.ts';
 import { type Candidate, complete, type Sources } from './complete.ts';
 

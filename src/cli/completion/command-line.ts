@@ -1,6 +1,6 @@
 import type { ConfigFlags } from '../../config/settings.ts';
 import type { Command, CommandOption } from '../command.ts';
-import { HELP_OPTION } from '../program-help.ts';
+import { HELP_OPTION } from '../help-text.ts';
 
 /** The part of a command line before the word that is being typed. */
 export type TypedLine = {

@@ -8,7 +8,7 @@ import { withConfig } from '../context.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { probeWriting } from '../leader-lock.ts';
 import { type Streams, writeLines } from '../streams.ts';
-import type { Flags } from './options.ts';
+import type { Flags } from './serve.ts';
 
 /**
  * Checks the configuration, write access to the registry and the leader lock, and observes every machine once: status 5

@@ -4,7 +4,7 @@ import { EXIT } from '../exit-status.ts';
 import { reportError, runProcess } from '../run-process.ts';
 import { processStreams, type Streams } from '../streams.ts';
 import { VERSION } from '../version.ts';
-import type { Flags } from './options.ts';
+import type { Flags } from './serve.ts';
 
 /** Runs the fleetd of this process, which ends with its exit status. */
 export function runFleetd(): Promise<void> {

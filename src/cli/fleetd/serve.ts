@@ -1,8 +1,10 @@
+import { execFile } from 'node:child_process';
 import { EventStream } from '../../api/events.ts';
 import { InheritedSockets } from '../../api/listen.ts';
 import { serveApi } from '../../api/serve.ts';
 import { isFleetError } from '../../base/errors.ts';
 import { formatTime, steadyClock } from '../../base/time.ts';
+import { oneLine } from '../../base/visible.ts';
 import { type Config, originOf } from '../../config/config.ts';
 import { loadConfig } from '../../config/load.ts';
 import { Controller } from '../../controller/controller.ts';
@@ -22,8 +24,33 @@ import { relocating } from '../registry.ts';
 import { handleSignals } from '../signals.ts';
 import { sshTargets } from '../ssh-targets.ts';
 import { type Streams, writeLines } from '../streams.ts';
-import { type Flags, forController, paceOf } from './options.ts';
-import { type Supervisor, superviseBy } from './supervisor.ts';
+
+/** The options of fleetd's command line. */
+export type Flags = {
+  readonly config?: string;
+  readonly check?: true;
+  readonly log: 'text' | 'json';
+};
+
+/**
+ * The interval and the time limit of the observations of a machine, in ms: three within agent_ttl. Machines that are lost
+ * together are all known to be unreachable before units leave the first one, because two intervals and one limit are shorter
+ * than agent_ttl: the time of one counts from up to an interval before the loss, and another may have been observed just then.
+ */
+export function paceOf({ agent_ttl: ttlMs }: Pick<Config, 'agent_ttl'>): {
+  intervalMs: number;
+  deadlineMs: number;
+} {
+  return { intervalMs: ttlMs / 3, deadlineMs: Math.max(1_000, ttlMs / 4) };
+}
+
+/**
+ * The configuration for a controller. It observes units itself, so no start has to settle. Its keepalive timeout is longer
+ * than the interval of observations, because the end of a session between two of them proves that the machine was up.
+ */
+export function forController(config: Config): Config {
+  return { ...config, settle: 0, timeoutMs: Math.max(1_000, 1.2 * paceOf(config).intervalMs) };
+}
 
 /** The minimum time after which a leader that cannot work resigns, in ms. */
 const MIN_PATIENCE_MS = 5_000;
@@ -151,4 +178,41 @@ async function isUsable(load: () => Promise<Config>, streams: Streams): Promise<
     writeLines(streams.err, errorLines(error));
     return false;
   }
+}
+
+/** The messages that systemd expects from a unit of `Type=notify`; none without NOTIFY_SOCKET. */
+type Supervisor = {
+  /** Everything is in place. */
+  ready(): void;
+  /** One line for `systemctl status`. */
+  status(line: string): void;
+  reloading(): void;
+  stopping(): void;
+  /** Notifies the watchdog while `isAwake` returns true; the returned function stops it. */
+  watch(isAwake: () => boolean): () => void;
+};
+
+/**
+ * Sends the notifications of sd_notify(3) with the program `systemd-notify`, because Node has no Unix datagram sockets.
+ * The unit needs `NotifyAccess=all`.
+ */
+function superviseBy(env: Readonly<Record<string, string | undefined>>): Supervisor {
+  const isSupervised = env.NOTIFY_SOCKET !== undefined;
+  const notify = (...words: readonly string[]): void => {
+    // A failed notification is logged, and must not end the process.
+    if (isSupervised) execFile('systemd-notify', [...words], () => undefined);
+  };
+  return {
+    ready: () => notify('READY=1'),
+    // A newline would start another assignment.
+    status: (line) => notify(`STATUS=${oneLine(line)}`),
+    reloading: () => notify('RELOADING=1'),
+    stopping: () => notify('STOPPING=1'),
+    watch(isAwake) {
+      const intervalMs = Number(env.WATCHDOG_USEC ?? 0) / 1000 / 2;
+      if (!isSupervised || !(intervalMs > 0)) return () => undefined;
+      const timer = setInterval(() => isAwake() && notify('WATCHDOG=1'), intervalMs);
+      return () => clearInterval(timer);
+    },
+  };
 }

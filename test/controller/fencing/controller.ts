@@ -1,4 +1,4 @@
-import { paceOf } from '../../../src/cli/fleetd/options.ts';
+import { paceOf } from '../../../src/cli/fleetd/serve.ts';
 import { heldUntil } from '../../../src/cluster/lease.ts';
 import type { MachineView, Observation } from '../../../src/cluster/snapshot.ts';
 import { Leases } from '../../../src/controller/leases.ts';

@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { isFleetError } from '../../../src/base/errors.ts';
 import { compareText } from '../../../src/base/text.ts';
-import { destroy } from '../../../src/operations/destroy.ts';
 import { setCordon } from '../../../src/operations/drain.ts';
-import { stop, unload } from '../../../src/operations/set-target-state.ts';
+import { destroy, stop, unload } from '../../../src/operations/set-target-state.ts';
 import { applySet } from '../../../src/operations/sets/apply.ts';
 import type { SetOptions } from '../../../src/operations/sets/edits.ts';
 import { type ExportedFile, exportedFiles } from '../../../src/operations/sets/export.ts';

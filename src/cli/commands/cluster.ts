@@ -1,11 +1,55 @@
 import { fieldSentences } from '../../output/field.ts';
 import { VOTERS } from '../../output/listings.ts';
 import { type Command, printJson } from '../command.ts';
-import { EXIT, recoverStatus } from '../exit-status.ts';
-import { tableOf } from '../list-command.ts';
+import { EXIT, passStatus, recoverStatus } from '../exit-status.ts';
 import { DRY_RUN, OUTPUT, TABLE_OUTPUT } from '../options.ts';
 import { writeLines } from '../streams.ts';
 import { runChange } from '../unit-command.ts';
+import { tableOf } from './lists.ts';
+
+export const joinCommand: Command = {
+  name: 'join',
+  arguments: '<address>',
+  summary: 'Write a fleet.conf for the cluster of a machine',
+  topic: 'operators',
+  description:
+    'Contacts one machine, as HOST, USER@HOST or USER@HOST:PORT, verifies its host key, and reads the registry of its cluster from the voters. Then it writes a fleet.conf with all machines and the given options for SSH. An existing fleet.conf is never replaced. The cluster must have "registry = machines". Name any machine that fleet has changed at least once. A machine that is no voter names the voters, whose host keys are verified too. Nothing is changed on machines.',
+  options: [{ ...DRY_RUN, description: 'print the fleet.conf and write nothing' }],
+  examples: [
+    ['fleetctl join core@10.10.1.1', 'write fleet.conf in this folder'],
+    ['fleetctl join --config ~/.config/fleet/fleet.conf core@10.10.1.1', 'write another file'],
+    ['fleetctl join --dry-run core@10.10.1.1:2222', 'print it'],
+  ],
+  async run(call) {
+    const [address = ''] = call.arguments;
+    const { join } = await import('../machines/join.ts');
+    return join(call, address);
+  },
+};
+
+export const reconcileCommand: Command = {
+  name: 'reconcile',
+  arguments: '',
+  summary: 'Apply the target states to all units once',
+  topic: 'states',
+  description:
+    'Runs one pass over all units and machines, for cron or after repairs. Units move away from machines that have been unreachable for longer than agent_ttl. Units that were stopped, or whose files were edited on a machine, are restored. Copies on wrong machines, or of units that are not in the registry, are removed. Missing global units are added. Voters of the registry are replaced if necessary; --dry-run does not show this. The exit status is 5 only if a unit cannot leave an unreachable machine.',
+  options: [DRY_RUN, OUTPUT],
+  examples: [
+    ['fleetctl reconcile', 'run one pass'],
+    ['fleetctl reconcile --dry-run', 'show differences and change nothing'],
+    ['fleetctl reconcile -o json', 'moves, changes, failures and unreachable machines as JSON'],
+  ],
+  async run(call) {
+    const { reconcileEverything } = await import('../../operations/reconcile-everything.ts');
+    const { passJson, passReport } = await import('../../output/pass.ts');
+    return runChange(call, reconcileEverything, (pass, dryRun) => ({
+      report: passReport(pass, dryRun),
+      json: () => passJson(pass),
+      status: passStatus(pass),
+    }));
+  },
+};
 
 const copyCommand: Command = {
   name: 'copy',
