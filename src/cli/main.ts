@@ -18,7 +18,7 @@ export async function main(argv: readonly string[], streams: Streams): Promise<n
   try {
     // Completion scripts ask with every key press: the words that follow are not a complete command line.
     if (argv[0] === '__complete') {
-      const { answerCompletion } = await import('./completion/answer.ts');
+      const { answerCompletion } = await import('./completion/complete.ts');
       await answerCompletion(argv.slice(1), streams);
       return EXIT.done;
     }

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compareText } from '../../src/base/text.ts';
 import { COMMANDS } from '../../src/cli/commands/all.ts';
 import { SCRIPTS } from '../../src/cli/commands/other.ts';
-import { answerCompletion } from '../../src/cli/completion/answer.ts';
+import { answerCompletion } from '../../src/cli/completion/complete.ts';
 import { keepNames } from '../../src/cli/known-names.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { GLOBAL_OPTIONS, namesOfOption } from '../../src/config/settings.ts';

@@ -1,6 +1,7 @@
-import type { ConfigFlags } from '../../config/settings.ts';
+import { type ConfigFlags, GLOBAL_OPTIONS } from '../../config/settings.ts';
 import type { Command, CommandOption } from '../command.ts';
-import { HELP_OPTION } from '../help-text.ts';
+import { COMMANDS } from '../commands/all.ts';
+import { HELP_OPTION, VERSION_OPTION } from '../help-text.ts';
 
 /** The part of a command line before the word that is being typed. */
 export type TypedLine = {
@@ -15,12 +16,11 @@ export type TypedLine = {
   readonly literal: boolean;
 };
 
+/** The options that can stand before a command. */
+const GLOBALS: readonly CommandOption[] = [...GLOBAL_OPTIONS, HELP_OPTION, VERSION_OPTION];
+
 /** Reads the words of an unfinished command line, which may be wrong, as far as possible. */
-export function readTypedLine(
-  words: readonly string[],
-  commands: readonly Command[],
-  globals: readonly CommandOption[],
-): TypedLine {
+export function readTypedLine(words: readonly string[]): TypedLine {
   let command: Command | undefined;
   let pending: CommandOption | undefined;
   let operands = 0;
@@ -33,12 +33,12 @@ export function readTypedLine(
     } else if (!literal && word === '--') {
       literal = true;
     } else if (!literal && word.startsWith('-')) {
-      const option = optionNamed(word, optionsOf(command, globals));
+      const option = optionNamed(word, optionsOf(command));
       const equals = word.indexOf('=');
       if (option !== undefined && equals > 0) note(flags, option, word.slice(equals + 1));
       else if (option !== undefined && valueName(option) !== undefined) pending = option;
     } else if (command === undefined) {
-      command = commands.find(({ name }) => name === word);
+      command = COMMANDS.find(({ name }) => name === word);
       // An unknown command has no options.
       if (command === undefined) return { command, flags, pending, operands: 1, literal: true };
     } else if (operands === 0 && command.subcommands !== undefined) {
@@ -53,11 +53,8 @@ export function readTypedLine(
 }
 
 /** The options that can stand after a command: global ones only before it. */
-export function optionsOf(
-  command: Command | undefined,
-  globals: readonly CommandOption[],
-): readonly CommandOption[] {
-  return command === undefined ? globals : [...command.options, HELP_OPTION];
+export function optionsOf(command: Command | undefined): readonly CommandOption[] {
+  return command === undefined ? GLOBALS : [...command.options, HELP_OPTION];
 }
 
 /** The option that `word` names, as `--output`, `--output=json` or `-o`. */

@@ -4,65 +4,56 @@ import { isFleetError } from '../../base/errors.ts';
 import type { ConfigFlags } from '../../config/settings.ts';
 import { hasUnitSuffix } from '../../unit/unit-name.ts';
 import type { Command, CommandOption } from '../command.ts';
+import { COMMANDS } from '../commands/all.ts';
+import { TOPIC_ROWS } from '../manual/titles.ts';
 import type { Streams } from '../streams.ts';
 import { namesOf, optionNamed, optionsOf, readTypedLine, type TypedLine, valueName } from './command-line.ts';
+import { machineNames, unitNames } from './names.ts';
 
 /** A word that can replace the one at the cursor. After `/`, `=`, `,` or `@` the word is not finished. */
-export type Candidate = { readonly word: string; readonly about?: string };
+type Candidate = { readonly word: string; readonly about?: string };
 
-/** The sources of words besides commands and options. */
-export type Sources = {
-  /** Names of units and templates in the registry. */
-  units(flags: ConfigFlags): Promise<readonly string[]>;
-  /** Machines of fleet.conf, with their addresses. */
-  machines(flags: ConfigFlags): Promise<readonly Candidate[]>;
-  /** Topics of the manual, with their titles. */
-  topics(): readonly Candidate[];
-};
-
-export type CompletionRequest = {
-  /** The words after the program's name; the last one may be unfinished. */
-  readonly words: readonly string[];
-  readonly commands: readonly Command[];
-  readonly globals: readonly CommandOption[];
-  readonly sources: Sources;
-  readonly streams: Pick<Streams, 'cwd'>;
-};
-
-/** All candidates for the last word that begin like it. Uses no network, and a wrong word is no error. */
-export async function complete(request: CompletionRequest): Promise<readonly Candidate[]> {
-  const typed = request.words.at(-1) ?? '';
-  const line = readTypedLine(request.words.slice(0, -1), request.commands, request.globals);
+/**
+ * Answers a completion script: a line a candidate, then perhaps a tab and what it is. `argv` is `--` and the words after the
+ * program's name; the last one may be unfinished. Uses no network, and a wrong word is no error.
+ */
+export async function answerCompletion(argv: readonly string[], streams: Streams): Promise<void> {
+  const words = argv[0] === '--' ? argv.slice(1) : argv;
+  const typed = words.at(-1) ?? '';
   try {
-    const candidates = await candidatesFor(typed, line, request);
+    const candidates = await candidatesFor(typed, readTypedLine(words.slice(0, -1)), streams);
     // A name with control characters cannot be offered.
-    return candidates.filter(({ word }) => word.startsWith(typed) && !/\p{Cc}/u.test(word));
+    const offered = candidates.filter(({ word }) => word.startsWith(typed) && !/\p{Cc}/u.test(word));
+    streams.out(offered.map(lineOf).join(''));
   } catch (error) {
-    if (isFleetError(error)) return [];
-    throw error;
+    if (!isFleetError(error)) throw error;
   }
+}
+
+function lineOf({ word, about }: Candidate): string {
+  return about === undefined ? `${word}\n` : `${word}\t${about}\n`;
 }
 
 async function candidatesFor(
   typed: string,
   line: TypedLine,
-  request: CompletionRequest,
+  streams: Streams,
 ): Promise<readonly Candidate[]> {
   const { command, pending, literal } = line;
-  const options = optionsOf(command, request.globals);
-  if (pending !== undefined) return valuesOf(pending, typed, line.flags, request);
+  const options = optionsOf(command);
+  if (pending !== undefined) return valuesOf(pending, typed, line.flags, streams);
   if (!literal && typed.startsWith('-')) {
     const equals = typed.indexOf('=');
     const option = equals < 0 ? undefined : optionNamed(typed, options);
     if (option === undefined) return options.flatMap(optionCandidates);
-    const values = await valuesOf(option, typed.slice(equals + 1), line.flags, request);
+    const values = await valuesOf(option, typed.slice(equals + 1), line.flags, streams);
     return values.map(({ word }) => ({ word: `${typed.slice(0, equals + 1)}${word}` }));
   }
   if (command === undefined) {
-    return literal ? [] : request.commands.map(named);
+    return literal ? [] : COMMANDS.map(named);
   }
   if (command.subcommands !== undefined) return command.subcommands.map(named);
-  return operands(command, typed, line, request);
+  return operands(command, typed, line, streams);
 }
 
 function optionCandidates(option: CommandOption): readonly Candidate[] {
@@ -79,7 +70,7 @@ async function valuesOf(
   option: CommandOption,
   typed: string,
   flags: ConfigFlags,
-  { sources, streams }: CompletionRequest,
+  streams: Streams,
 ): Promise<readonly Candidate[]> {
   const { choices, list } = option;
   if (choices !== undefined) return choices.map((word) => ({ word }));
@@ -89,8 +80,8 @@ async function valuesOf(
     return list.filter((name) => !given.includes(name)).map((name) => ({ word: `${before}${name}` }));
   }
   const kind = valueName(option);
-  if (kind === 'machine') return sources.machines(flags);
-  if (kind === 'unit') return (await sources.units(flags)).map((word) => ({ word }));
+  if (kind === 'machine') return machinesFor(flags, streams);
+  if (kind === 'unit') return (await unitNames(flags, streams)).map((word) => ({ word }));
   return kind === 'file' ? localFiles(typed, streams.cwd, () => true) : [];
 }
 
@@ -99,20 +90,21 @@ async function operands(
   command: Command,
   typed: string,
   line: TypedLine,
-  request: CompletionRequest,
+  streams: Streams,
 ): Promise<readonly Candidate[]> {
   const places = command.arguments.split(' ').filter((place) => place !== '');
   const place = places[line.operands] ?? (places.at(-1)?.includes('...') ? places.at(-1) : undefined);
   const kinds: readonly string[] = place?.match(/[a-z]+/g) ?? [];
-  const { sources, streams, commands } = request;
   const isPath = /[/.]/.test(typed.slice(0, 1)) || typed.includes('/');
   const takesFiles = command.options.some(({ flags }) => flags.startsWith('--replace'));
   const found = await Promise.all([
     kinds.filter((kind) => SHELLS.has(kind)).map((word) => ({ word })),
     // A topic may have the name of a command.
-    kinds.includes('topic') ? [...sources.topics(), ...commands.map(named)] : [],
-    kinds.includes('unit') ? unitsFor(command, await sources.units(line.flags)) : [],
-    kinds.includes('machine') ? sources.machines(line.flags) : [],
+    kinds.includes('topic')
+      ? [...TOPIC_ROWS.map(([word, about]) => ({ word, about })), ...COMMANDS.map(named)]
+      : [],
+    kinds.includes('unit') ? unitsFor(command, await unitNames(line.flags, streams)) : [],
+    kinds.includes('machine') ? machinesFor(line.flags, streams) : [],
     kinds.includes('file') || (kinds.includes('unit') && (takesFiles || isPath))
       ? localFiles(typed, streams.cwd, hasUnitSuffix)
       : [],
@@ -127,6 +119,10 @@ const SHELLS: ReadonlySet<string> = new Set(['bash', 'zsh', 'fish']);
 function unitsFor({ takesTemplates }: Command, units: readonly string[]): readonly Candidate[] {
   if (takesTemplates === true) return units.map((word) => ({ word }));
   return units.map((unit) => ({ word: unit.replace(/^([^@]+@)\.[a-z]+$/, '$1') }));
+}
+
+async function machinesFor(flags: ConfigFlags, streams: Streams): Promise<readonly Candidate[]> {
+  return (await machineNames(flags, streams)).map(({ name, address }) => ({ word: name, about: address }));
 }
 
 type Word = { readonly word: string };
