@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { formatMachineId } from '../src/machine/machine.ts';
-import { doctor, finder } from '../src/operations/doctor.ts';
+import { doctor } from '../src/operations/doctor.ts';
 import { explainUnit } from '../src/operations/explain.ts';
 import { listEvents } from '../src/operations/list-events.ts';
 import { listMachines } from '../src/operations/list-machines.ts';
@@ -46,8 +46,10 @@ const ANSWERS: Readonly<Record<string, (scene: Scene) => Promise<object>>> = {
     machines.disconnect('m3');
     return listingJson(UNITS, await withMachineSnapshots(ports, listUnits));
   },
-  'list-unit-files': async ({ ports }) => listingJson(UNIT_FILES, await withMachineSnapshots(ports, listUnitFiles)),
-  'list-machines': async ({ ports }) => listingJson(MACHINES, await withMachineSnapshots(ports, listMachines)),
+  'list-unit-files': async ({ ports }) =>
+    listingJson(UNIT_FILES, await withMachineSnapshots(ports, listUnitFiles)),
+  'list-machines': async ({ ports }) =>
+    listingJson(MACHINES, await withMachineSnapshots(ports, listMachines)),
   status: async ({ ports }) =>
     statusJson(
       await unitStatus(ports, {
@@ -108,7 +110,7 @@ const ANSWERS: Readonly<Record<string, (scene: Scene) => Promise<object>>> = {
     machines.of('m1').examination = { ...HEALTHY, clock: NOW / 1000 - 7200, machineId: idOf('m1') };
     const login = async () => ({ address: '10.0.0.1', credential: 'id' });
     const examiner = { ...ports, login, userOf: () => 'core' };
-    return doctorJson(await doctor(examiner, finder(ports), [], async () => undefined));
+    return doctorJson(await doctor(examiner, [], async () => undefined));
   },
   cat: async ({ ports }) => textsJson(await cat(ports.registry, 'hello')),
   version: async () => JSON.parse((await (await makeDesk('')).run(['version', '-o', 'json'])).out),

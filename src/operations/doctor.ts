@@ -17,7 +17,7 @@ export type MachineHealth = {
 };
 
 /** The ports of {@link doctor}. */
-export type Examiner = Pick<Ports, 'driver' | 'clock' | 'registry' | 'machines'> & {
+export type Examiner = Ports & {
   login(machine: Machine): Promise<Login>;
   userOf(machine: Machine): string;
 };
@@ -35,12 +35,11 @@ export function isHealthy({ checks }: MachineHealth): boolean {
  */
 export async function doctor(
   examiner: Examiner,
-  find: (name: string) => Promise<Machine>,
   names: readonly string[],
   emit: (health: MachineHealth) => Promise<void>,
 ): Promise<readonly MachineHealth[]> {
   const registry = await examiner.registry.load();
-  const named = await Promise.all(names.map(find));
+  const named = await Promise.all(names.map((text) => findMachine(examiner, { kind: 'machine', text })));
   const wanted = new Set(named.map(({ name }) => name));
   const machines = clusterMachines(registry, examiner.machines).filter(
     ({ name }) => wanted.size === 0 || wanted.has(name),
@@ -80,11 +79,6 @@ export async function readable(
     registry: withWholeViews({ ...registry, read: async (use) => use(new RegistryView(0, [])) }),
     error,
   };
-}
-
-/** The `find` of {@link doctor} for a configuration with machines. */
-export function finder(ports: Ports): (name: string) => Promise<Machine> {
-  return (text) => findMachine(ports, { kind: 'machine', text });
 }
 
 /** All that was learned about one machine. */

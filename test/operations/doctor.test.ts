@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
-import { doctor, type Examiner, finder, isHealthy, type MachineHealth } from '../../src/operations/doctor.ts';
+import { doctor, type Examiner, isHealthy, type MachineHealth } from '../../src/operations/doctor.ts';
 import { makeScene, type Scene } from './scene.ts';
 
 function examinerOf({ ports }: Scene, login: Examiner['login'] = async () => LOGIN): Examiner {
@@ -12,7 +12,7 @@ const LOGIN = { address: '10.0.0.1', credential: 'id' };
 async function look(scene: Scene, names: readonly string[], login?: Examiner['login']) {
   const told: string[] = [];
   const emit = async ({ machine }: MachineHealth) => void told.push(machine.name);
-  const found = await doctor(examinerOf(scene, login), finder(scene.ports), names, emit);
+  const found = await doctor(examinerOf(scene, login), names, emit);
   return { found, told };
 }
 
@@ -40,7 +40,6 @@ it('a machine that hangs holds up none of the others, and the answer is in the o
       if (name === 'm1') await hang;
       return LOGIN;
     }),
-    finder(scene.ports),
     [],
     async ({ machine }) => {
       told.push(machine.name);

@@ -33,17 +33,12 @@ export const doctorCommand: Command = {
       const known = clusterMachines(await registry.load(), ports.machines);
       const view = { all: options.all === true, names: known.map(({ name }) => name) };
       let titles = json ? '' : await output.doctorTitles(view);
-      const machines = await operation.doctor(
-        examinerOf(ports, access),
-        operation.finder(ports),
-        names,
-        async (health) => {
-          if (json) return;
-          const lines = await output.doctorLines(health, view);
-          streams.out(`${titles}${lines}`);
-          titles = '';
-        },
-      );
+      const machines = await operation.doctor(examinerOf(ports, access), names, async (health) => {
+        if (json) return;
+        const lines = await output.doctorLines(health, view);
+        streams.out(`${titles}${lines}`);
+        titles = '';
+      });
       if (json) await printJson(streams, output.doctorJson(machines));
       return error === undefined && machines.every(operation.isHealthy) ? EXIT.done : EXIT.failed;
     };

@@ -4,7 +4,7 @@ import type { Config } from '../../config/config.ts';
 import type { MachineEdit } from '../../config/edit.ts';
 import { type PreparedEdit, prepareEdit } from '../../config/edit-file.ts';
 import { type Machine, type Metadata, parseMetadata } from '../../machine/machine.ts';
-import { doctor, finder, isHealthy } from '../../operations/doctor.ts';
+import { doctor, isHealthy } from '../../operations/doctor.ts';
 import {
   addMachine,
   changedPlace,
@@ -22,7 +22,7 @@ import { type SshAccess, withConfig } from '../context.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { ownConfig, refuseController } from '../own-config.ts';
 import { sshTargets } from '../ssh-targets.ts';
-import { type Streams, writeLines } from '../streams.ts';
+import { writeLines } from '../streams.ts';
 
 /** Adds a machine to the registry and to fleet.conf; `given` are keys of its section. */
 export async function add(
@@ -127,7 +127,10 @@ type Checked = {
   readonly done: string;
 };
 
-/** Checks the machine as it will be, unless the user has disabled that. */
+/**
+ * Checks the machine as it is after `store`, a change of the registry that is not stored, unless the user has disabled that.
+ * Reports its problems, and returns true if there are none.
+ */
 async function isUsable(
   { options, flags, streams }: Call,
   name: string,
@@ -135,30 +138,16 @@ async function isUsable(
 ): Promise<boolean> {
   if (options.check === false) return true;
   const config = prepared?.config ?? (await ownConfig(flags, streams));
-  if (await checkMachine(config, name, streams, store)) return true;
-  writeLines(streams.err, [
-    `Error: Machine "${name}" was not ${done} ${prepared?.path ?? 'the registry'}, because a check failed`,
-    'hint: Repair it, or add --no-check',
-  ]);
-  return false;
-}
-
-/**
- * Checks one machine as it is after `store`, a change of the registry that is not stored, and reports its problems. Returns
- * true if there are none.
- */
-function checkMachine(
-  config: Config,
-  name: string,
-  streams: Streams,
-  store: (ports: Ports) => Promise<void>,
-): Promise<boolean> {
   const check = async (ports: Ports, access: SshAccess): Promise<boolean> => {
     await store(ports);
-    const view = { all: false, names: [name] };
-    const [health] = await doctor(examinerOf(ports, access), finder(ports), [name], async () => undefined);
+    const [health] = await doctor(examinerOf(ports, access), [name], async () => undefined);
     if (health === undefined || isHealthy(health)) return true;
+    const view = { all: false, names: [name] };
     streams.err(`${await doctorTitles(view)}${await doctorLines(health, view)}`);
+    writeLines(streams.err, [
+      `Error: Machine "${name}" was not ${done} ${prepared?.path ?? 'the registry'}, because a check failed`,
+      'hint: Repair it, or add --no-check',
+    ]);
     return false;
   };
   return withConfig(config, streams, check, { dryRun: true, guard: false, onDifference: () => undefined });
