@@ -51,13 +51,17 @@ export type JournalQuestion = PlacesRequest & {
 };
 
 /** The callbacks of {@link readJournals}. */
-export type JournalReader = Omit<FollowListener, 'entries'> & {
+export type JournalReader = {
   /** The unchanged output of journalctl, for one unit on one machine. */
   text(text: string): void;
   /** Sorted entries; `merged` if they are of several units or machines. */
   entries(entries: readonly PlacedEntry[], merged: boolean): void;
   /** The missing parts of the answer; called before journals are followed. */
   missing(result: JournalResult): void;
+  /** The connection to a machine that is followed was lost; it is retried until it succeeds. */
+  lost(machine: MachineRef, error: FleetError): void;
+  /** The machine is connected again, without missing entries. */
+  back(machine: MachineRef): void;
 };
 
 export type JournalResult = {
@@ -95,11 +99,13 @@ export async function readJournals(
   const failures = answers.flatMap((answer) => answer.failure ?? []);
   const result = { problems, unreachable: [...unreachable, ...lost], failures };
   reader.missing(result);
+  if (!follow) return result;
+  const show = (each: readonly PlacedEntry[]): void => reader.entries(each, merged);
+  const gathered = merged ? gather(show) : undefined;
+  const following = { driver: ports.driver, sudo, reader, show: gathered?.show ?? show, signal };
   const starts = answers.flatMap((answer) => answer.start ?? []);
-  if (follow) {
-    const listener = { ...reader, entries: (each: readonly PlacedEntry[]) => reader.entries(each, merged) };
-    await followJournals(starts, { driver: ports.driver, sudo, listener, signal }, merged);
-  }
+  await Promise.all(starts.map((start) => followJournal(start, following)));
+  gathered?.flush();
   return result;
 }
 
@@ -181,38 +187,18 @@ type FollowStart = {
   readonly since: number;
 };
 
-/** The callbacks of {@link followJournals}. */
-type FollowListener = {
-  entries(entries: readonly PlacedEntry[]): void;
-  /** The connection to a machine was lost; it is retried until it succeeds. */
-  lost(machine: MachineRef, error: FleetError): void;
-  /** The machine is connected again, without missing entries. */
-  back(machine: MachineRef): void;
-};
-
-/** How journals are followed: until `signal` aborts, across lost connections. */
 type Following = {
   readonly driver: Pick<SystemdDriver, 'journal'>;
   readonly sudo: boolean;
-  readonly listener: FollowListener;
+  readonly reader: Pick<JournalReader, 'lost' | 'back'>;
+  readonly show: (entries: readonly PlacedEntry[]) => void;
   readonly signal: AbortSignal;
 };
 
-/** With `merged`, the entries of several units or machines are sorted. */
-async function followJournals(
-  starts: readonly FollowStart[],
-  following: Following,
-  merged: boolean,
-): Promise<void> {
-  const gathered = merged ? gather(following.listener) : undefined;
-  const { listener } = gathered ?? following;
-  await Promise.all(starts.map((start) => follow(start, { ...following, listener })));
-  gathered?.flush();
-}
-
-async function follow(
+/** Follows a journal until `signal` aborts, across lost connections. */
+async function followJournal(
   { source, after, since }: FollowStart,
-  { driver, sudo, listener, signal }: Following,
+  { driver, sudo, reader, show, signal }: Following,
 ): Promise<void> {
   let cursor = after;
   let isLost = false;
@@ -228,18 +214,18 @@ async function follow(
         follow: true,
         sudo,
       });
-      if (isLost && !signal.aborted) listener.back(source.ref);
+      if (isLost && !signal.aborted) reader.back(source.ref);
       isLost = false;
       onEntries(source, stream, (entries) => {
         cursor = entries.at(-1)?.cursor ?? cursor;
-        listener.entries(entries);
+        show(entries);
       });
       await untilEnd(stream, signal);
       throw new FleetError('remote-script', `journalctl ended on machine "${source.ref.name}"`);
     } catch (error) {
       if (!isFleetError(error)) throw error;
       if (signal.aborted) return;
-      if (!isLost) listener.lost(source.ref, error);
+      if (!isLost) reader.lost(source.ref, error);
       isLost = true;
       await wait(RETRY_MS, undefined, { signal }).catch(() => undefined);
     }
@@ -247,7 +233,7 @@ async function follow(
 }
 
 /** Holds entries back for {@link GATHER_MS}, so that simultaneous entries of several machines are sorted. */
-function gather(listener: FollowListener): { readonly listener: FollowListener; flush(): void } {
+function gather(show: Following['show']): { readonly show: Following['show']; flush(): void } {
   let held: readonly PlacedEntry[] = [];
   let timer: NodeJS.Timeout | undefined;
   const flush = (): void => {
@@ -255,16 +241,13 @@ function gather(listener: FollowListener): { readonly listener: FollowListener; 
     timer = undefined;
     const entries = inOrder(held);
     held = [];
-    if (entries.length > 0) listener.entries(entries);
+    if (entries.length > 0) show(entries);
   };
   return {
     flush,
-    listener: {
-      ...listener,
-      entries: (entries) => {
-        held = [...held, ...entries];
-        timer ??= setTimeout(flush, GATHER_MS);
-      },
+    show(entries) {
+      held = [...held, ...entries];
+      timer ??= setTimeout(flush, GATHER_MS);
     },
   };
 }
