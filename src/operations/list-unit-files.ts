@@ -13,16 +13,7 @@ import { schedule } from '../schedule/schedule.ts';
 import { expandSpecifiers } from '../unit/specifiers.ts';
 import { description, parseUnitFile } from '../unit/unit-file.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
-import {
-  awaitedConfirmations,
-  heldUnits,
-  isUnknownUnit,
-  type Listing,
-  type MachineRef,
-  machineRef,
-  unknownUnits,
-  unreachableMachines,
-} from './listing.ts';
+import { besideUnits, isUnknownUnit, type Listing, type MachineRef, machineRef } from './listing.ts';
 import type { SnapshotSource } from './observe-cluster.ts';
 
 /** One unit of the registry. */
@@ -71,11 +62,7 @@ export async function listUnitFiles(source: SnapshotSource): Promise<Listing<Uni
       description: descriptionOf(unit),
       ...placesOf(unit, decisions.get(unit.name), snapshot),
     })),
-    unreachable: unreachableMachines(snapshot),
-    unknown: unknownUnits(snapshot),
-    unreadable: snapshot.unreadable ?? [],
-    held: heldUnits(snapshot),
-    unconfirmed: awaitedConfirmations(snapshot),
+    ...besideUnits(snapshot),
   };
 }
 

@@ -15,15 +15,7 @@ import {
 } from '../cluster/unit-state.ts';
 import { schedule } from '../schedule/schedule.ts';
 import { isTemplateName } from '../unit/unit-name.ts';
-import {
-  awaitedConfirmations,
-  heldUnits,
-  type Listing,
-  type MachineRef,
-  machineRef,
-  unknownUnits,
-  unreachableMachines,
-} from './listing.ts';
+import { besideUnits, type Listing, type MachineRef, machineRef } from './listing.ts';
 import type { SnapshotSource } from './observe-cluster.ts';
 
 /**
@@ -64,12 +56,7 @@ export async function listUnits(source: SnapshotSource): Promise<Listing<UnitRow
     rows: rows.toSorted(
       (a, b) => compareText(a.unit, b.unit) || compareText(a.machine.id ?? '', b.machine.id ?? ''),
     ),
-    unreachable: unreachableMachines(snapshot),
-    unknown: unknownUnits(snapshot),
-    unreadable: snapshot.unreadable ?? [],
-    held: heldUnits(snapshot),
-    unconfirmed: awaitedConfirmations(snapshot),
-    withoutRegistry: snapshot.withoutRegistry,
+    ...besideUnits(snapshot),
   };
 }
 

@@ -49,6 +49,18 @@ export type Listing<Row> = {
   readonly withoutRegistry?: ClusterSnapshot['withoutRegistry'];
 };
 
+/** What lists of units say beside their rows. */
+export function besideUnits(snapshot: ClusterSnapshot): Omit<Listing<never>, 'rows'> {
+  return {
+    unreachable: unreachableMachines(snapshot),
+    unknown: unknownUnits(snapshot),
+    unreadable: snapshot.unreadable ?? [],
+    held: heldUnits(snapshot),
+    unconfirmed: awaitedConfirmations(snapshot),
+    withoutRegistry: snapshot.withoutRegistry,
+  };
+}
+
 /** A unit whose text has failed, the hash of the text, and whether it has no older one that has not failed. */
 export type HeldUnit = {
   readonly unit: string;
@@ -63,7 +75,7 @@ export function heldUnits(snapshot: ClusterSnapshot): readonly HeldUnit[] {
   );
 }
 
-export function unknownUnits(snapshot: ClusterSnapshot): readonly UnknownUnit[] {
+function unknownUnits(snapshot: ClusterSnapshot): readonly UnknownUnit[] {
   return snapshot.machines.flatMap((view) =>
     (otherCluster(view, snapshot) === undefined ? (view.observation?.units ?? []) : [])
       .filter((unit) => isUnknownUnit(unit))
