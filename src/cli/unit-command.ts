@@ -48,24 +48,17 @@ export async function runUnitVerb<Result extends RequestResult>(
 ): Promise<ExitStatus> {
   const { dryRunReport, requestReport } = await import('../output/request-report.ts');
   const { requestJson } = await import('../output/request-json.ts');
-  const isVerbose = call.flags.verbose === true;
   let differing: readonly DifferingFile[] = [];
-  const work = async (ports: Ports): Promise<Result> => {
-    if (isVerbose && call.options.replace === true) {
-      const { differingFiles } = await import('../operations/request-arguments.ts');
-      differing = await differingFiles(ports.registry, submitRequest(call));
-    }
-    const result = await operation(ports);
-    differing = [...result.differing, ...differing];
-    return result;
+  const toAnswer = (result: Result, dryRun: boolean): CommandResult => {
+    differing = [...result.differing, ...(result.replacing ?? [])];
+    return {
+      report: dryRun ? dryRunReport(verb, result) : requestReport(verb, result),
+      json: () => (toJson ?? requestJson)(result, dryRun),
+      status: requestStatus(result),
+    };
   };
-  const toAnswer = (result: Result, dryRun: boolean): CommandResult => ({
-    report: dryRun ? dryRunReport(verb, result) : requestReport(verb, result),
-    json: () => (toJson ?? requestJson)(result, dryRun),
-    status: requestStatus(result),
-  });
-  const status = await runChange(call, work, toAnswer, true);
-  if (isVerbose && differing.length > 0) {
+  const status = await runChange(call, operation, toAnswer, true);
+  if (call.flags.verbose === true && differing.length > 0) {
     const { differenceLines } = await import('../output/difference.ts');
     writeLines(call.streams.err, differing.flatMap(differenceLines));
   }

@@ -55,6 +55,8 @@ export class Draft {
   readonly problems: UnitProblem[] = [];
   /** Files that differ and were not stored. */
   readonly differing: DifferingFile[] = [];
+  /** Files of named units that differed and replace the texts of the registry. */
+  readonly replacing: DifferingFile[] = [];
   readonly templates: TemplateResult[] = [];
   /** Instances with a file among those of the request: they do not follow their template. */
   readonly #own = new Set<string>();
@@ -89,6 +91,8 @@ export class Draft {
       this.#change(found.unit);
     }
     if (found.differing !== undefined) this.#differs(name, found.differing);
+    if (found.kind === 'known' && found.differing !== undefined && this.#replace)
+      this.replacing.push(found.differing);
     if (isTemplate(local.name) && this.#replace) this.#leading.push(local);
     if (local.own !== undefined) this.#own.add(name);
     const template = templateOf(local.name)?.text;

@@ -22,7 +22,7 @@ import { globOf, namedUnitOf, readLocalUnits, unitMatcher, unitNameOf } from './
 import { observeCluster } from './observe-cluster.ts';
 import { noSuchUnit } from './select-units.ts';
 import { type SubmitRequest, submit } from './submit.ts';
-import type { DifferingFile, UnitProblem } from './unit-result.ts';
+import type { UnitProblem } from './unit-result.ts';
 
 /**
  * The request with every glob replaced by the units that it matches: unit files of its folder and, without a folder, units
@@ -110,19 +110,6 @@ async function expand(argument: string, cwd: string, known: readonly string[]): 
 async function unitFiles(folder: string): Promise<readonly string[]> {
   const names = await readdir(folder).catch(() => []);
   return names.filter((name) => unitNameProblem(name) === undefined && parseUnitName(name).text === name);
-}
-
-/** The local files of a request that differ from the registry, before the request. Throws the errors of the request. */
-export async function differingFiles(
-  registry: Pick<Registry, 'load'>,
-  request: SubmitRequest,
-): Promise<readonly DifferingFile[]> {
-  const { units, cwd } = (await expandGlobs(registry, request, 'with templates')).request;
-  const [locals, view] = await Promise.all([readLocalUnits(units, cwd), registry.load()]);
-  return locals.flatMap((local) => {
-    const found = findUnit(local, view);
-    return found.kind === 'known' && found.differing !== undefined ? [found.differing] : [];
-  });
 }
 
 /**

@@ -36,7 +36,7 @@ export async function submitUnits(
 ): Promise<RequestResult & Pick<Submission, 'created'>> {
   const accepted = await actionable(ports, request, 'submit');
   const submission = await submit(ports.registry, accepted.request);
-  const { units, created, replaced, companions, problems, differing, templates } = submission;
+  const { units, created, replaced, companions, problems, differing, replacing, templates } = submission;
   // A new unit that a loaded or launched trigger needs gets a machine immediately.
   const needed = units.filter(({ name, target }) => created.has(name) && target !== 'inactive');
   const ended = endOfRuns(request, units);
@@ -49,7 +49,7 @@ export async function submitUnits(
   return overrule(
     ports,
     requestedBy(submission, () => []),
-    { ...result, created, templates, apart: unitsApart(names, report?.snapshot.units ?? []) },
+    { ...result, created, replacing, templates, apart: unitsApart(names, report?.snapshot.units ?? []) },
     report?.settled,
   );
 }
@@ -107,6 +107,7 @@ async function raise(
   const after = report?.snapshot.units ?? [];
   const result = {
     ...requestResult(report, problems, differing),
+    replacing: submission.replacing,
     templates: submission.templates,
     alone: startedAlone(names, after),
     apart: unitsApart(names, after),

@@ -31,7 +31,7 @@ export type SubmitRequest = {
 
 /** The result of a submission; `units` are the named units, as the registry has them now. */
 export type Submission = Readonly<
-  Pick<Draft, 'created' | 'replaced' | 'companions' | 'problems' | 'differing' | 'templates'>
+  Pick<Draft, 'created' | 'replaced' | 'companions' | 'problems' | 'differing' | 'replacing' | 'templates'>
 > & {
   readonly units: readonly DesiredUnit[];
   /** All units that were named or whose text was replaced, as stored. */
@@ -85,10 +85,10 @@ export async function submitFiles(registry: Registry, files: UnitFiles): Promise
   return registry.change(decide, (after) => {
     const named = (names: Iterable<string>): readonly DesiredUnit[] =>
       [...names].flatMap((name) => after.asWritten.units.get(name) ?? []);
-    const { names, created, replaced, companions, problems, differing, templates } = draft;
+    const { names, created, replaced, companions, problems, differing, replacing, templates } = draft;
     const stored = named(new Set([...names, ...replaced]));
-    const units = named(names);
-    return { units, stored, registry: after, created, replaced, companions, problems, differing, templates };
+    const found = { problems, differing, replacing, templates };
+    return { units: named(names), stored, registry: after, created, replaced, companions, ...found };
   });
 }
 

@@ -64,6 +64,8 @@ export type RequestResult = {
   readonly problems: readonly UnitProblem[];
   /** Local files whose text differs from the registry's: the registry's was used. */
   readonly differing: readonly DifferingFile[];
+  /** Those whose text was stored in place of the registry's. */
+  readonly replacing?: readonly DifferingFile[];
   /** Units that are new in the registry, for a request that only submits. */
   readonly created?: ReadonlySet<string>;
   /** Units that were started without the units in their `Also=`. */
