@@ -44,6 +44,24 @@ onMachines('a machine whose disk is full', () => {
     ).toBe('');
   });
 
+  it('lets a unit be stopped that has an older text, and reports that it keeps it', async () => {
+    await cluster('unfill', 'k1');
+    await operator.fleetctl('start', 'old');
+    await cluster('fill', 'k1');
+    operator.write('old.service', `${SLEEPER}${'# long\n'.repeat(20_000)}`);
+    expect(await operator.fleetctl('submit', '--replace', 'old')).toMatchObject({ status: 1 });
+    const { status, stderr } = await operator.fleetctl('stop', 'old');
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringMatching(
+        /^Error: Cannot update unit "old\.service" on machine "k1" .*: it is stopped, but its new unit file could not be written: .*No space left on device"\nhint: Make room there/,
+      ),
+    ]);
+    expect(await operator.fleetctl('list-units', '--no-legend', '--fields=unit,sub')).toEqual(
+      done('new.service  dead\nold.service  dead'),
+    );
+  });
+
   it('works again once it has room', async () => {
     await cluster('unfill', 'k1');
     expect(await operator.fleetctl('start', 'new')).toEqual(

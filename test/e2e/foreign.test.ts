@@ -14,7 +14,8 @@ onMachines('a unit of the machine that fleet does not manage', () => {
   const foreign = [
     ['mine.service', '/etc/systemd/system/mine.service'],
     ['mine-linked.service', '/etc/systemd/system/mine.service'],
-    ['mine-masked.service', '/etc/systemd/system/mine-masked.service'],
+    ['mine-masked.service', '/etc/systemd/system/mine-masked.service (masked)'],
+    ['mine-folder.service', '/etc/systemd/system/mine-folder.service'],
     ['mine@1.service', '/etc/systemd/system/mine@.service'],
     ['mine-for-now.service', '/run/systemd/system/mine-for-now.service'],
     ['fstrim.service', '/lib/systemd/system/fstrim.service'],
@@ -30,6 +31,7 @@ onMachines('a unit of the machine that fleet does not manage', () => {
       cp mine.service /run/systemd/system/mine-for-now.service
       ln -s /dev/null mine-masked.service
       ln -s mine.service mine-linked.service
+      mkdir mine-folder.service
       systemctl daemon-reload
       systemctl start mine.service`,
     );
@@ -42,7 +44,7 @@ onMachines('a unit of the machine that fleet does not manage', () => {
     inside(
       'k1',
       `systemctl stop mine.service
-      rm -f /etc/systemd/system/mine* /run/systemd/system/mine*
+      rm -rf /etc/systemd/system/mine* /run/systemd/system/mine*
       systemctl daemon-reload`,
     ),
   );

@@ -57,6 +57,24 @@ onMachines('a folder in place of a unit file', () => {
   });
 });
 
+onMachines('a folder in place of a record', () => {
+  const operator = createOperator({ machines: ['k1'] });
+
+  it('concerns the unit with its name alone', async () => {
+    operator.write('web.service', SLEEPER);
+    await operator.fleetctl('start', 'web');
+    await inside('k1', 'mkdir /var/lib/fleet/units/old.service');
+    expect(await operator.fleetctl('list-units', '--no-legend', '--fields=unit,sub')).toMatchObject({
+      status: 0,
+      stdout: 'old.service  unknown\nweb.service  running\n',
+      stderr: expect.stringContaining('its record /var/lib/fleet/units/old.service is damaged'),
+    });
+    expect(await operator.fleetctl('stop', 'web')).toMatchObject({ status: 0, stderr: '' });
+    await inside('k1', 'rmdir /var/lib/fleet/units/old.service');
+    expect(await operator.fleetctl('start', 'web')).toEqual(LAUNCHED);
+  });
+});
+
 onMachines('a unit file that cannot be changed', () => {
   const operator = createOperator({ machines: ['k1'] });
 
