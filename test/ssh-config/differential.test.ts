@@ -2,7 +2,6 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createLimit } from '../../src/base/async.ts';
 import { runs, seeded } from '../support/random.ts';
 import { CORPUS } from './corpus.ts';
 import { type Case, randomCase } from './random-case.ts';
@@ -54,7 +53,6 @@ function short(answer: Answer): string {
 
 /** The answers of both. */
 async function compare(cases: readonly Case[]): Promise<readonly Told[]> {
-  const limit = createLimit(4);
   const told = cases.map(async ({ text, files = {}, hosts }) => {
     const place = await mkdtemp(join(folder, 'case-'));
     const config = join(place, 'config');
@@ -62,13 +60,13 @@ async function compare(cases: readonly Case[]): Promise<readonly Told[]> {
       await mkdir(dirname(join(place, name)), { recursive: true });
       await writeFile(join(place, name), raw.replaceAll('@/', `${place}/`), { mode: 0o600 });
     }
-    return Promise.all(
-      hosts.map(async (host) => ({
-        label: `${host}\n${text}\n${JSON.stringify(files)}`,
-        fleet: askFleet(config, host),
-        ssh: await limit(() => askSsh(config, host)),
-      })),
-    );
+    return hosts.map((host) => ({
+      label: `${host}\n${text}\n${JSON.stringify(files)}`,
+      fleet: askFleet(config, host),
+      asked: [config, host] as const,
+    }));
   });
-  return (await Promise.all(told)).flat();
+  const all = (await Promise.all(told)).flat();
+  const answers = await askSsh(all.map(({ asked }) => asked));
+  return all.map(({ label, fleet }, at) => ({ label, fleet, ssh: answers[at] ?? 'refused' }));
 }
