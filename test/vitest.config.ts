@@ -42,6 +42,8 @@ export default defineConfig({
     reporters: ['default', new ClosingLine()],
     sequence: { sequencer: SlowFirst },
     maxWorkers: SLOTS,
+    // The projects share what is transformed, which takes 13 ms of CPU for each module.
+    experimental: { fsModuleCache: true },
     projects: [
       {
         plugins: [shellText],
