@@ -46,7 +46,7 @@ describe('--endpoint', () => {
     );
     const machines = await desk.run(['list-machines', '--endpoint', endpoint, '-o', 'json']);
     expect(JSON.parse(machines.out)).toMatchObject({
-      machines: [{ name: 'm1', state: 'reachable', units: 1, systemd: 252, memoryTotalBytes: 4096 }],
+      machines: [{ name: 'm1', state: 'reachable', units: 1, systemd: 252, memoryTotalBytes: 4 * 1024 ** 3 }],
     });
   });
 
