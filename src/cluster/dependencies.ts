@@ -2,10 +2,8 @@ import { type Dependency, EFFECTS } from '../unit/dependencies.ts';
 import { readInstall } from '../unit/install.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
 import { parseUnitName } from '../unit/unit-name.ts';
+import type { Tie } from './reason.ts';
 import type { DependentUnit, DesiredUnit } from './snapshot.ts';
-
-/** A tie to `unit` by a dependency that the unit file of `declaredBy` has. */
-export type Tie = { readonly unit: string; readonly declaredBy: string; readonly dependency: Dependency };
 
 /** Unit name → its ties. */
 export type Ties = ReadonlyMap<string, readonly Tie[]>;
@@ -28,11 +26,6 @@ export function needTies(units: readonly DependentUnit[]): Ties {
 /** Unit → the units that systemd never lets run beside it (`Conflicts=` of `[Unit]`). */
 export function conflictTies(units: readonly DependentUnit[]): Ties {
   return tiesTo('excluded', units);
-}
-
-/** The option behind a tie: `Requires=db.service in line 3 of "web.service"`. */
-export function tieText({ declaredBy, dependency }: Tie): string {
-  return `${dependency.source} of "${declaredBy}"`;
 }
 
 /** The units that are tied to `units` directly or through others, without `units` themselves. */

@@ -1,6 +1,5 @@
 import type { RevertCause } from './confirmation.ts';
-import type { Tie } from './dependencies.ts';
-import type { FenceReason } from './reason.ts';
+import type { FenceReason, Tie } from './reason.ts';
 import type { Held, Token } from './snapshot.ts';
 import type { SystemdState } from './unit-state.ts';
 

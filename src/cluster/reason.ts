@@ -1,5 +1,5 @@
 import type { MachineId } from '../machine/machine.ts';
-import type { Tie } from './dependencies.ts';
+import type { Dependency } from '../unit/dependencies.ts';
 import type { Held } from './snapshot.ts';
 
 /** The reason why a unit cannot be, or cannot stay, on a machine. Created by the rule that decides, worded in output/. */
@@ -65,3 +65,11 @@ export type HeldReason = { readonly code: 'held'; readonly hash: string; readonl
 
 /** A machine that is not feasible for a unit, with the first violation. */
 export type Rejection = { readonly machine: string; readonly reason: Reason };
+
+/** A tie to `unit` by a dependency that the unit file of `declaredBy` has. */
+export type Tie = { readonly unit: string; readonly declaredBy: string; readonly dependency: Dependency };
+
+/** The option behind a tie: `Requires=db.service in line 3 of "web.service"`. */
+export function tieText({ declaredBy, dependency }: Tie): string {
+  return `${dependency.source} of "${declaredBy}"`;
+}

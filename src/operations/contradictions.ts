@@ -1,5 +1,6 @@
 import { FleetError } from '../base/errors.ts';
-import { stopTies, type Tie, tieText, upholdTies } from '../cluster/dependencies.ts';
+import { stopTies, upholdTies } from '../cluster/dependencies.ts';
+import { type Tie, tieText } from '../cluster/reason.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { type Selection, selectUnits } from './select-units.ts';

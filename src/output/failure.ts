@@ -1,8 +1,8 @@
 import { lowerFirst } from '../base/text.ts';
 import { formatDuration } from '../base/time.ts';
 import { quoted } from '../base/visible.ts';
-import { tieText } from '../cluster/dependencies.ts';
 import type { CauseRelation, Failure, MachineStep } from '../cluster/failure.ts';
+import { tieText } from '../cluster/reason.ts';
 import { isMasked, isStarting } from '../cluster/unit-state.ts';
 import type { UnitFailure } from '../operations/unit-result.ts';
 import { formatDate, formatRemaining, packagesOf } from './format.ts';

@@ -1,8 +1,7 @@
 import { formatDuration } from '../base/time.ts';
 import { quoted } from '../base/visible.ts';
 import type { RevertCause } from '../cluster/confirmation.ts';
-import { tieText } from '../cluster/dependencies.ts';
-import type { Reason, Rejection } from '../cluster/reason.ts';
+import { type Reason, type Rejection, tieText } from '../cluster/reason.ts';
 import type { Held } from '../cluster/snapshot.ts';
 import { isStarting, type SystemdState } from '../cluster/unit-state.ts';
 import type { Stay } from '../schedule/decision.ts';

@@ -1,6 +1,7 @@
 import { groupBy } from '../base/group-by.ts';
 import { compareText } from '../base/text.ts';
-import { allTiedTo, conflictTies, needTies, stopTies, type Tie, type Ties } from '../cluster/dependencies.ts';
+import { allTiedTo, conflictTies, needTies, stopTies, type Ties } from '../cluster/dependencies.ts';
+import type { Tie } from '../cluster/reason.ts';
 import {
   type ClusterSnapshot,
   type DesiredUnit,

@@ -4,10 +4,10 @@ import {
   conflictTies,
   stopTies,
   type Ties,
-  tieText,
   upholdTies,
   withoutAliases,
 } from '../../src/cluster/dependencies.ts';
+import { tieText } from '../../src/cluster/reason.ts';
 import type { DesiredUnit } from '../../src/cluster/snapshot.ts';
 import type { DependencyKind } from '../../src/unit/dependencies.ts';
 import { dependentPair, desiredUnit } from '../support/builders.ts';
