@@ -83,7 +83,7 @@ function confirmLines({ placement: { confirmMs } }: DesiredUnit): readonly strin
 
 function whereLine({ unit, decision }: UnitExplanation, first: MachineEvaluation | undefined): string {
   if (decision.kind === 'keep' && decision.violation?.code === 'machine-removed')
-    return 'is on a machine that is not in fleet.conf any more';
+    return 'is assigned to a machine that is not in the cluster any more';
   const where = first === undefined ? 'no machine' : loadedTitle(first);
   if (decision.kind === 'keep') return `${isMissing(unit, first) ? 'is assigned to' : 'is on'} ${where}`;
   return unit.target === 'inactive' ? `would go to ${where}` : `goes to ${where} with the next pass`;
@@ -117,7 +117,7 @@ function moveLines({ decision, runnerUp, snapshot, machines }: UnitExplanation):
 }
 
 function loadedTitle({ machine, units }: MachineEvaluation): string {
-  const others = units === 0 ? 'no other unit' : units === 1 ? '1 other unit' : `${units} other units`;
+  const others = `${units === 0 ? 'no' : units} other standard unit${units < 2 ? '' : 's'}`;
   return `${machineTitle(machineRef(machine))}, which has ${others}`;
 }
 

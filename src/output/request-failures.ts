@@ -79,10 +79,10 @@ function violationLines(
   const because = `because ${stayText(stays)}`;
   if (violation.code !== 'machine-removed')
     return [
-      `Warning: unit "${unit}" stays on a machine it does not fit, ${because}: ${reasonText(violation)}`,
+      `Warning: unit "${unit}" stays on a machine that does not fit, ${because}: ${reasonText(violation)}`,
     ];
   return [
-    `Warning: unit "${unit}" stays assigned to a machine that is not in fleet.conf, ${because}`,
+    `Warning: unit "${unit}" stays assigned to a machine that is not in the cluster any more, ${because}`,
     ...(stays.code === 'held' ? hintLines(holdHint(true, { unit, folder })) : []),
   ];
 }

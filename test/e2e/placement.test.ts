@@ -115,7 +115,7 @@ onMachines('explain', () => {
     operator.write('db.service', service('ExecStart=/bin/sleep 100000', 'MachineMetadata=role=db'));
     const before = await operator.fleetctl('explain', 'db.service');
     expect(before.stdout).toBe(
-      `Unit db.service would go to "k2" (${SUBNET}.2), which has no other unit
+      `Unit db.service would go to "k2" (${SUBNET}.2), which has no other standard unit
 Runner-up: none, no other machine fits
 No event would make it move
 MACHINE  UNITS  FITS  RULE             REASON
@@ -127,7 +127,9 @@ k3       0      no    MachineMetadata  MachineMetadata= requires role=db, and th
     expect((await operator.fleetctl('list-unit-files', '--no-legend')).stdout).toBe('');
     await operator.fleetctl('start', 'db.service');
     const after = await operator.fleetctl('explain', 'db');
-    expect(after.stdout).toContain(`Unit db.service is on "k2" (${SUBNET}.2), which has no other unit\n`);
+    expect(after.stdout).toContain(
+      `Unit db.service is on "k2" (${SUBNET}.2), which has no other standard unit\n`,
+    );
   });
 
   it('recognises a unit of the same name that fleet does not manage', async () => {

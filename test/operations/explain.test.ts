@@ -26,8 +26,8 @@ describe('explain tells people', () => {
     await scene.write('web.service', SLEEP);
     await scene.start('web');
     expect(shown(await ask(scene, 'web'))).toEqual([
-      'Unit web.service is on "m1" (10.0.0.1), which has no other unit',
-      'Runner-up: "m2" (10.0.0.2), which has no other unit',
+      'Unit web.service is on "m1" (10.0.0.1), which has no other standard unit',
+      'Runner-up: "m2" (10.0.0.2), which has no other standard unit',
       'It would move there if "m1" was unreachable for 30s or no longer fitted; load alone does not move units',
       'm1 yes',
       'm2 yes',
@@ -41,7 +41,7 @@ describe('explain tells people', () => {
     const told = await ask(scene, 'units/new.service');
     expect(told.submitted).toBe(false);
     expect(shown(told)).toEqual([
-      'Unit new.service would go to "m3" (10.0.0.3), which has no other unit',
+      'Unit new.service would go to "m3" (10.0.0.3), which has no other standard unit',
       'Runner-up: none, no other machine fits',
       'No event would make it move',
       'm3 yes',
@@ -70,8 +70,8 @@ describe('explain tells people', () => {
     scene.machines.disconnect('m1');
     await ask(scene, 'web');
     expect(shown(await ask(scene, 'web')).slice(0, 3)).toEqual([
-      'Unit web.service is on "m1" (10.0.0.1), which has no other unit',
-      'Runner-up: "m2" (10.0.0.2), which has no other unit',
+      'Unit web.service is on "m1" (10.0.0.1), which has no other standard unit',
+      'Runner-up: "m2" (10.0.0.2), which has no other standard unit',
       'It stays although the machine does not answer: Cannot reach machine "m1"; it moves when the machine has been unreachable for 30s',
     ]);
     scene.clock.time += TTL_MS;

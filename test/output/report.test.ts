@@ -298,10 +298,10 @@ describe('a unit that stays although', () => {
     const stays = (why: Stay): readonly string[] =>
       report('stop', { machines: [], violation: gone, stays: why }).err;
     expect(stays(noOther)).toEqual([
-      'Warning: unit "a.service" stays assigned to a machine that is not in fleet.conf, because no other machine fits',
+      'Warning: unit "a.service" stays assigned to a machine that is not in the cluster any more, because no other machine fits',
     ]);
     expect(stays(HELD)).toEqual([
-      'Warning: unit "a.service" stays assigned to a machine that is not in fleet.conf, because text 5d7d29e is held, and there is no older one',
+      'Warning: unit "a.service" stays assigned to a machine that is not in the cluster any more, because text 5d7d29e is held, and there is no older one',
       expect.stringMatching(/^hint: Give it another text: .*--retry a\.service$/),
     ]);
   });
@@ -311,7 +311,7 @@ describe('a unit that stays although', () => {
     expect(report('start', { machines: [M1], violation: rule, stays: noOther })).toEqual({
       out: ['Unit a.service launched on 148a18ff.../10.0.0.1'],
       err: [
-        'Warning: unit "a.service" stays on a machine it does not fit, because no other machine fits: MachineMetadata= requires role=db, and the machine has no role',
+        'Warning: unit "a.service" stays on a machine that does not fit, because no other machine fits: MachineMetadata= requires role=db, and the machine has no role',
       ],
     });
   });

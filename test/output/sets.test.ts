@@ -44,7 +44,7 @@ const REJECTED = [{ machine: 'm2', reason: { code: 'cordoned' } as const }];
 
 describe('a change', () => {
   it.each<[string, Partial<PlannedUnit>]>([
-    ['launched on m1, which has the fewest units of the 3 that fit', {}],
+    ['launched on m1, which has the fewest standard units of the 3 that fit', {}],
     ['launched on m1, the only machine that fits', { fits: 1 }],
     ['loaded on m1, with a.timer', { target: { before: undefined, after: 'loaded' }, beside: 'a.timer' }],
     ['stored in the registry', { target: { before: undefined, after: 'inactive' } }],
@@ -165,7 +165,7 @@ describe('a plan', () => {
     ]);
     expect(lines.slice(17)).toEqual([
       '    … 18 more lines: -v',
-      '+ b.service  launched on m1, which has the fewest units of the 3 that fit',
+      '+ b.service  launched on m1, which has the fewest standard units of the 3 that fit',
       'Not in the folder, and left as they are: old.service (to end them: --prune)',
       'Join set "units": j1.service, j2.service, j3.service, j4.service and 1 more',
       'Skipped, not unit files: units/notes.txt',

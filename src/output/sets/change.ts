@@ -101,7 +101,9 @@ function placeText({ target, machines, global, fits, rejected, beside }: Planned
 /** Why it gets that machine; see Workload.rank. */
 function choiceText(fits: number, beside: string | undefined): string {
   if (beside !== undefined) return `with ${beside}`;
-  return fits < 2 ? 'the only machine that fits' : `which has the fewest units of the ${fits} that fit`;
+  return fits < 2
+    ? 'the only machine that fits'
+    : `which has the fewest standard units of the ${fits} that fit`;
 }
 
 function parts(change: PlannedUnit): readonly string[] {
