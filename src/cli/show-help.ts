@@ -9,7 +9,6 @@ import { isTopic, TOPIC_ROWS } from './manual/titles.ts';
 import type { Streams } from './streams.ts';
 import { verbsFor } from './suggestion.ts';
 
-const WIDTH = 80;
 /** Longer lines are hard to read. */
 const WIDEST = 100;
 
@@ -30,7 +29,7 @@ export async function help(
   const isCommand = COMMANDS.some(({ name }) => name === word);
   if (more.length === 0 && isTopic(word)) {
     if (isCommand) await helpOfCommand(words, streams);
-    const width = Math.min(streams.screen?.size().columns ?? WIDTH, WIDEST);
+    const width = Math.min(helpWidth(streams), WIDEST);
     const [{ TOPICS }, { pageText }] = await Promise.all([
       import('./manual/topics.ts'),
       import('../output/manual/text.ts'),

@@ -36,6 +36,12 @@ describe('fleetctl help', () => {
     expect(out).not.toMatch(/\*\*|\]\(/);
   });
 
+  it('shows a topic within COLUMNS, as the help of commands', async () => {
+    const { out } = await (await makeDesk()).run(['help', 'jobs'], { COLUMNS: '50' });
+    const text = out.split('\n').filter((line) => !line.startsWith('    '));
+    expect(text.filter((line) => line.length > 50)).toEqual([]);
+  });
+
   it.each(['start', 'help'])('shows the command %s as --help does', async (name) => {
     const desk = await makeDesk();
     const { status, out } = await desk.run(['help', name]);
