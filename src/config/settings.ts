@@ -59,7 +59,7 @@ export const SETTINGS = [
     default: 'file:registry',
     systemDefault: 'file:/var/lib/fleet/registry',
     manual:
-      'Where the wanted state is kept: in a folder (`file:PATH`), or at a place for [several operators](operators.md).',
+      'Where the registry is kept: in a folder (`file:PATH`), or at a place for [several operators](operators.md).',
   },
   {
     key: ['agent_ttl', TOP, 'duration'],

@@ -76,7 +76,8 @@ export const UNIT_FILES: ListingView<UnitFileRow> = {
       ...machine('machine', (row) => row.machine),
       field: 'tmachine',
       value: targetMachine,
-      meaning: 'the assigned machine, or for a global unit the number of feasible machines that have it',
+      meaning:
+        'the assigned machine, or for a global unit how many of the machines that fit have reached its target state',
     },
     { field: 'target', value: targetMachine, json: {}, meaning: 'the name of tmachine in CoreOS fleet' },
     {

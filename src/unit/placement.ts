@@ -158,7 +158,7 @@ const OPTIONS = {
     effect: 'none',
     manual: [
       '30s',
-      'A start has to be confirmed over a new login within that time (5 s to 1 h, and longer than `HealthyFor=` and `HealthyWithin=`), or the machine restores the text before; see [updates](updates.md).',
+      'A start has to be confirmed over a new login within that time (5 s to 1 h, and longer than `HealthyFor=` and `HealthyWithin=`), or the machine restores the old text; see [updates](updates.md).',
     ],
   },
 } as const satisfies Readonly<Record<string, Option>>;

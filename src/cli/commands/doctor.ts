@@ -12,7 +12,7 @@ export const doctorCommand: Command = {
   summary: 'Check whether machines meet the requirements of fleet',
   isReadOnly: true,
   description:
-    'Checks all machines, or the named ones, in parallel and changes nothing: name, port, host key, login, shell, root rights, systemd, folders, tools (by running them), machine id, cluster, clock, free space, journal, container tools of the units, and properties of the units in systemd. Failed checks are shown with a remedy; checks that depend on them are skipped. If the registry cannot be read, the machines of fleet.conf are checked. The exit status is 0 if all checks succeed and the registry can be read, else 1.',
+    'Checks all machines, or the named ones, in parallel and changes nothing: name, port, host key, login, shell, root rights, systemd, folders, tools (by running them), machine id, cluster, clock, free space, journal, container tools of the units, and properties of the units in systemd. Failed checks are shown with a fix; checks that depend on them are skipped. If the registry cannot be read, the machines of fleet.conf are checked. The exit status is 0 if all checks succeed and the registry can be read, else 1.',
   options: [{ flags: '-a, --all', description: 'show all checks, including successful ones' }, TABLE_OUTPUT],
   examples: [
     ['fleetctl doctor', 'all machines'],

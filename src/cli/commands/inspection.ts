@@ -88,7 +88,7 @@ export const explainCommand: Command = {
   topic: 'placement',
   isReadOnly: true,
   description:
-    'Applies every placement rule to every machine and shows the current or future machine of the unit, the second choice, and the events that would move the unit. Unit files that are not submitted yet are accepted too. Nothing is changed.',
+    'Applies every placement rule to every machine and shows the current or future machine of the unit, the runner-up, and the events that would move the unit. Unit files that are not submitted yet are accepted too. Nothing is changed.',
   options: [{ flags: '-l, --full', description: 'show all rules, including satisfied ones' }, TABLE_OUTPUT],
   examples: [
     ['fleetctl explain web.service', 'reasons for its machine'],
@@ -130,7 +130,7 @@ export const verifyCommand: Command = {
   summary: 'Check unit files, also with systemd on the machines',
   isReadOnly: true,
   description:
-    'Checks the options of fleet in unit files, then runs systemd-analyze verify on all of them together on every feasible machine: missing programs, misspelt settings, missing required units. Units of the registry are accepted too. The exit status is 1 if any check fails. Nothing is changed. `fleetctl start --verify` runs this check before a start.',
+    'Checks the options of fleet in unit files, then runs systemd-analyze verify on all of them together, on every machine that fits: missing programs, misspelt settings, missing required units. Units of the registry are accepted too. The exit status is 1 if any check fails. Nothing is changed. `fleetctl start --verify` runs this check before a start.',
   options: [
     {
       flags: '--machine <machine>',

@@ -75,7 +75,7 @@ const applyCommand: Command = {
   name: 'apply',
   arguments: '[machine...]',
   summary: 'Store the machines as fleet.conf describes them',
-  topic: 'folders',
+  topic: 'inventory',
   description:
     'The registry decides about addresses and metadata, and a fleet.conf that differs changes nothing by itself. This command stores its addresses and metadata, and the machines that only fleet.conf has. A machine that was removed from the cluster is added again only if it is named. Machines that fleet.conf does not have stay.',
   options: [DRY_RUN, OUTPUT],

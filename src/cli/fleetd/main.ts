@@ -48,8 +48,8 @@ export function createProgram(streams: Pick<Streams, 'out' | 'err'>): Commander 
       'after',
       [
         '',
-        'Signals: SIGTERM and SIGINT end fleetd after the current step and do not stop units',
-        'on machines; SIGHUP reads the configuration again.',
+        'Signals: SIGTERM and SIGINT end fleetd after the current step and do not stop',
+        'units on machines; SIGHUP reads the configuration again.',
         '',
         'Examples:',
         '  $ fleetd --check                         check all requirements',
