@@ -65,7 +65,7 @@ export function describe(outcome, isMarkdown = false) {
   const lines = [
     isMarkdown ? `### ${heading}` : heading,
     ...table(legend, rows),
-    ...(judged.length > 0 ? table(['', 'measured', 'budget', ''], judged) : []),
+    ...(judged.length > 0 ? table(['', 'measured', 'budget', 'result'], judged) : []),
     ...notes.map((note) => (isMarkdown ? `\n${note}` : `  ${note}`)),
   ];
   return lines.join('\n');
