@@ -54,7 +54,7 @@ function candidates(request: ConfigRequest): readonly ConfigCandidate[] {
 
 /** The file that a flag or variable names. An empty variable counts as unset, an empty flag is an error. */
 function namedFile({ flags: { config: flag }, env, cwd, home }: ConfigRequest): ConfigCandidate | undefined {
-  const by = flag === undefined ? 'environment variable "FLEETCTL_CONFIG"' : 'flag "--config"';
+  const by = flag === undefined ? 'environment variable "FLEETCTL_CONFIG"' : 'option "--config"';
   const text = flag ?? (env.FLEETCTL_CONFIG || undefined);
   if (text === undefined) return undefined;
   const path = expandPath(text, { directory: cwd, home });

@@ -61,7 +61,7 @@ export function overrideSection(flags: ConfigFlags, env: Environment): Section {
     const given = flags[property as keyof ConfigFlags];
     const value = given ?? (env[variable] || undefined);
     if (typeof value !== 'string') continue;
-    const where = given === undefined ? `environment variable "${variable}"` : `flag "${flag}"`;
+    const where = given === undefined ? `environment variable "${variable}"` : `option "${flag}"`;
     const [key] = row.key;
     settings.set(key, { key, value, where, line: 0 });
   }

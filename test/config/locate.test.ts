@@ -75,7 +75,7 @@ describe('no file', () => {
 
 describe('a file that cannot be read', () => {
   it.each([
-    ['the flag', { flags: { config: 'no.conf' } }, 'It was named by flag "--config"'],
+    ['the option', { flags: { config: 'no.conf' } }, 'It was named by option "--config"'],
     [
       'the variable',
       { env: { FLEETCTL_CONFIG: 'no.conf' } },

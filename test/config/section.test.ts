@@ -20,7 +20,7 @@ it.each([
 ])('a bad %s names the flag %s: %j', async (name, flag, value, expected) => {
   const load = box.loadText('[machine.a]\naddress = a\n', { flags: { [name]: value } });
   expect((await problemOf(load, box.cwd))[0]).toBe(
-    `flag "${flag}" must be ${expected}: ${JSON.stringify(value)}`,
+    `option "${flag}" must be ${expected}: ${JSON.stringify(value)}`,
   );
 });
 
