@@ -116,7 +116,7 @@ function refuse(parent: Commander, word?: string): never {
   const names = parent.commands.map((command) => command.name());
   const isProgram = parent.parent === null;
   const of = isProgram ? '' : ` of '${parent.name()}'`;
-  const choices = isProgram || names.length === 0 ? '' : `. Commands are ${names.join(', ')}.`;
+  const choices = isProgram || names.length === 0 ? '' : `. Commands: ${names.join(', ')}.`;
   const near =
     word === undefined ? [] : verbsFor(word, names, isReadOnly, isProgram ? undefined : parent.name());
   const question =

@@ -9,7 +9,7 @@ it('lists its commands if none is given', async () => {
   expect(await (await makeDesk(REFUSING)).run(['controller'])).toEqual({
     status: 2,
     out: '',
-    err: "Error: missing command of 'controller'. Commands are install, remove.\nhint: fleetctl help controller\n",
+    err: "Error: missing command of 'controller'. Commands: install, remove.\nhint: fleetctl help controller\n",
   });
 });
 

@@ -83,7 +83,7 @@ describe('fleetctl machines', () => {
     [['remove', 'm9'], 4, 'No such machine in'],
     [['remove', 'm1'], 2, 'No machines in the configuration'],
     [['list'], 2, ''],
-    [[], 2, 'Commands are add, set, rename, apply, remove, accept, distrust.'],
+    [[], 2, 'Commands: add, set, rename, apply, remove, accept, distrust.'],
   ])('refuses %j, and changes nothing', async (words, status, message) => {
     const desk = await makeDesk(REFUSING);
     const ended = await desk.run(['machines', ...words]);

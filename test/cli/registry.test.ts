@@ -43,7 +43,7 @@ describe('registry copy', () => {
       'another verb',
       ['move', 'file:a', 'file:b'],
       2,
-      "unknown command 'move' of 'registry'. Commands are copy.",
+      "unknown command 'move' of 'registry'. Commands: copy.",
     ],
     ['no place', ['copy', 'registry', 'file:b'], 2, 'Cannot use "registry" as the address of a registry'],
     ['a place with nothing', ['copy', 'file:none', 'file:b'], 1, 'it is empty'],

@@ -40,25 +40,25 @@ describe('a command line that is wrong', () => {
       ['help', 'machines', 'rm'],
     ].map((words): readonly [readonly string[], string] => [
       words,
-      "Error: unknown command 'rm' of 'machines'. Commands are add, set, rename, apply, remove, accept, distrust.\n(Did you mean remove?)\nhint: fleetctl help machines\n",
+      "Error: unknown command 'rm' of 'machines'. Commands: add, set, rename, apply, remove, accept, distrust.\n(Did you mean remove?)\nhint: fleetctl help machines\n",
     ]),
     [
       ['machines'],
-      "Error: missing command of 'machines'. Commands are add, set, rename, apply, remove, accept, distrust.\nhint: fleetctl help machines\n",
+      "Error: missing command of 'machines'. Commands: add, set, rename, apply, remove, accept, distrust.\nhint: fleetctl help machines\n",
     ],
     [
       ['machines', 'help'],
-      "Error: unknown command 'help' of 'machines'. Commands are add, set, rename, apply, remove, accept, distrust.\nhint: fleetctl help machines\n",
+      "Error: unknown command 'help' of 'machines'. Commands: add, set, rename, apply, remove, accept, distrust.\nhint: fleetctl help machines\n",
     ],
     [['machines', '--bogus'], "Error: unknown option '--bogus'\nhint: fleetctl help machines\n"],
     [
       ['controller', 'start'],
-      "Error: unknown command 'start' of 'controller'. Commands are install, remove.\nhint: fleetctl help controller\n",
+      "Error: unknown command 'start' of 'controller'. Commands: install, remove.\nhint: fleetctl help controller\n",
     ],
     [['registry', 'copy'], "Error: missing required argument 'from'\nhint: fleetctl help registry copy\n"],
     [
       ['registry', 'move', 'file:a', 'file:b'],
-      "Error: unknown command 'move' of 'registry'. Commands are copy.\nhint: fleetctl help registry\n",
+      "Error: unknown command 'move' of 'registry'. Commands: copy.\nhint: fleetctl help registry\n",
     ],
     [
       ['completion', 'bsh'],
