@@ -165,7 +165,7 @@ it('whatever a file says, the answer is a sane Config or a FleetError with one l
     } catch (error) {
       if (!isFleetError(error, 'config'))
         throw new Error(`seed ${seed}: ${JSON.stringify(text)}`, { cause: error });
-      expect(error.message).toMatch(/^("\/f" |no machines |flag |environment )/);
+      expect(error.message).toMatch(/^("\/f" |no machines |option |environment )/);
       expect(error.message).not.toMatch(/\n|undefined|Invalid input/);
       outcomes.error++;
     }
