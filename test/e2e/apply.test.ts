@@ -166,7 +166,7 @@ onMachines('a folder in CI', () => {
       expect([status, stderr]).toEqual([
         1,
         expect.stringMatching(
-          /^Error: Cannot apply plan \S+: it has changed since it was made\n {2}a\.service goes to .*\n {2}b\.service shall be loaded: .* ago by root@/,
+          /^Error: Cannot apply plan \S+: it has changed since it was made\n {2}a\.service goes to .*\n {2}b\.service shall be loaded: .* ago by root@/m,
         ),
       ]);
     }

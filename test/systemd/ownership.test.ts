@@ -167,8 +167,7 @@ describe.each(SHELLS)('a lost record, with %s', (shell) => {
     rmSync(machine.path('var', 'units', WEB));
     for (const path of [`units/${WEB}`, 'units/old', 'removed/x.service', 'confirm/x.service/armed'])
       await mkdir(machine.path('var', path), { recursive: true });
-    const { session } = machine.connect();
-    const { units, token } = await session.ask(observeQuery({ names: [], digests: true, token: true }));
+    const { units, token } = await machine.ask(observeQuery({ names: [], digests: true, token: true }));
     expect(token).toBe(5);
     expect(units.map(({ name, lost, record }) => [name, lost, record?.token])).toEqual(
       expect.arrayContaining([
