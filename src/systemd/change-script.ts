@@ -1,4 +1,3 @@
-import { isAlias } from '../plan/links-and-drop-in.ts';
 import { hasStep, type Step, type UnitChange } from '../plan/step.ts';
 import { encodeForPrintf, quote } from '../ssh/shell.ts';
 import { parseUnitName, templateOf } from '../unit/unit-name.ts';
@@ -106,8 +105,7 @@ function guard(each: Numbered): string {
   const { change, unit } = each;
   if (hasStep(change, 'forbid')) return stepCommand(each, 'guard', `seen ${unit} ${change.token}`);
   const template = templateOf(parseUnitName(change.unit))?.text ?? '';
-  const aliases = (recordOf(change)?.links ?? []).filter(isAlias);
-  const words = [`${change.over ?? ''}`, template, ...aliases].map(quote);
+  const words = [`${change.over ?? ''}`, template, ...(recordOf(change)?.links ?? [])].map(quote);
   return stepCommand(each, 'guard', `guard ${unit} ${change.token} ${words.join(' ')}`);
 }
 

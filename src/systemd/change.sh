@@ -149,15 +149,22 @@ time_left() {
   [ "$now" -gt -1000 ] || systemctl start --no-block -- "fleet-confirm@$1.service"
   printf '%s\n' "$now"
 }
-# has_place UNIT: 13 if something is in place of its files
+# has_place UNIT: 13 if something is in place of its files. A pipe would never end
 has_place() {
-  for file in "$D/$1" "$D/fleet.target.wants/$1" "$L/units/$1" "$L/removed/$1" "$D/$1.d/zz-fleet-fenced.conf"; do
+  for file in "$D/$1" "$L/units/$1" "$L/removed/$1" "$D/$1.d/zz-fleet-fenced.conf"; do
     [ ! -d "$file" ] || [ -L "$file" ] || { echo "$file is a directory"; return 13; }
+    case "$file" in "$L"/*) ! is_there "$file" || [ -f "$file" ] || { echo "$file is no file"; return 13; } ;; esac
   done
   ! is_there "$D/$1.d" || [ -d "$D/$1.d" ] || { echo "$D/$1.d is no directory"; return 13; }
 }
-# guard UNIT TOKEN OVER TEMPLATE ALIAS...: 10 as in "seen"; 15 and 16 as in "settled"; 11 if the unit is foreign; 12 if an alias belongs to another unit;
-# 13 as in "has_place"; 14 if the token of the record is neither TOKEN nor OVER, the one that the decision
+# can_link LINK: 13 if a link in a folder of units cannot be made
+can_link() {
+  [ ! -L "./$1" ] || return 0
+  ! is_there "./$1" || { echo "$D/$1 is no link"; return 13; }
+  ! is_there "./${1%/*}" || [ -w "./${1%/*}" ] || { echo "$D/${1%/*}: Operation not permitted"; return 13; }
+}
+# guard UNIT TOKEN OVER TEMPLATE LINK...: 10 as in "seen"; 15 and 16 as in "settled"; 11 if the unit is foreign; 12 if an alias belongs to
+# another unit; 13 as in "has_place" and "can_link"; 14 if the token of the record is neither TOKEN nor OVER, the one that the decision
 # was based on
 guard() {
   seen "$1" "$2" && settled "$1" || return
@@ -165,6 +172,11 @@ guard() {
   has_place "$1" || return
   unit=$1 template=$4
   shift 4
+  # What remains are the aliases.
+  for link; do
+    shift
+    case "$link" in */*) can_link "$link" || return ;; *) set -- "$@" "$link" ;; esac
+  done
   for folder in $folders; do
     for alias; do
       if is_there "$folder/$alias" && ! is_name "$folder/$alias" "$unit"; then echo "$alias $folder/$alias"; return 12; fi

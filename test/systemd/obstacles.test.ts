@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { observeQuery } from '../../src/systemd/observation.ts';
 import { createLocalMachine, type LocalMachine } from '../support/local-machine.ts';
-import { changes, unitText } from './changes.ts';
+import { adopting, changes, unitText } from './changes.ts';
 
 const OLD = unitText('old');
 const NEW = unitText('new');
@@ -55,8 +55,8 @@ describe('the folders of fleet on a machine', () => {
 describe('an obstacle', () => {
   it.each([
     ['etc/web.service'],
-    ['etc/fleet.target.wants/web.service'],
     ['etc/web.service.d/zz-fleet-fenced.conf'],
+    ['var/units/web.service'],
     ['var/removed/web.service'],
   ])('in the place of %s is reported before the unit is stopped', async (path) => {
     const machine = await machineWithUnit();
@@ -68,6 +68,41 @@ describe('an obstacle', () => {
     expect(removal?.failure).toMatchObject({ ...failure, step: 'remove' });
     expect(machine.calls('stop')).toEqual([]);
     expect(readdirSync(machine.path(path))).toEqual([]);
+  });
+
+  it.each([['units/web.service'], ['removed/web.service']])(
+    'that is a pipe in the place of %s is reported, and not read',
+    async (name) => {
+      const machine = await machineWithUnit();
+      const path = machine.path('var', name);
+      rmSync(path, { force: true });
+      execFileSync('mkfifo', [path]);
+      const failure = { code: 'step', detail: `${path} is no file` };
+      expect(await restart(machine)).toMatchObject({ ...failure, step: 'install' });
+      const [adoption] = await machine.change([adopting(changes.stop('web.service', OLD, 2), OLD)]);
+      expect(adoption?.failure).toMatchObject(failure);
+      expect(machine.calls('stop')).toEqual([]);
+    },
+  );
+
+  it.each([
+    ['fleet.target.wants/web.service', 'a folder', (path: string) => mkdirSync(path)],
+    ['fleet.target.wants/web.service', 'a file', (path: string) => writeFileSync(path, '')],
+    ['multi-user.target.wants/web.service', 'a folder', (path: string) => mkdirSync(path)],
+    ['multi-user.target.wants/web.service', 'a pipe', (path: string) => void execFileSync('mkfifo', [path])],
+  ])('in the place of the link %s: %s is reported before the unit is stopped', async (link, _, plant) => {
+    const machine = await machineWithUnit();
+    rmSync(machine.path('etc', link), { force: true });
+    plant(machine.path('etc', link));
+    const change = changes.restart('web.service', NEW, 2);
+    const steps = change.steps.map((step) => (step.kind === 'record' ? { ...step, links: [link] } : step));
+    const [outcome] = await machine.change([{ ...change, steps }]);
+    const detail = `${machine.path('etc', link)} is no link`;
+    expect(outcome?.failure).toEqual({ code: 'step', step: 'install', detail });
+    expect(machine.calls('stop')).toEqual([]);
+    expect(machine.text('etc/web.service')).toBe(OLD);
+    const [removal] = await machine.change([changes.remove('web.service', 3)]);
+    expect(removal?.failure).toBeUndefined();
   });
 
   it('is a disk that does not take new files: nothing is stopped', async () => {
