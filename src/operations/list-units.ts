@@ -53,6 +53,7 @@ export async function listUnits(source: SnapshotSource): Promise<Listing<UnitRow
     ]),
   ];
   return {
+    // By unit, then by machine id, as the original fleet lists them.
     rows: rows.toSorted(
       (a, b) => compareText(a.unit, b.unit) || compareText(a.machine.id ?? '', b.machine.id ?? ''),
     ),

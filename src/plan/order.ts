@@ -33,6 +33,10 @@ type Starters = ReadonlyMap<string, readonly string[]>;
  * stop with it are in one piece on a machine, which may be larger: in different pieces, the starters would start the unit
  * again or lack its file, and the dependent units would be down until the last piece. On each machine the starters of a
  * unit are changed first, so that they are also stopped first.
+ *
+ * An example: `new` replaces `old` on m1, and `old` moves to m2. The waves, by their stages ({@link STAGES}), are
+ * check: can m1 be changed? → main: start `old` on m2 → after: remove `old` from m1 → last: start `new` on m1. If m1 fails
+ * the check, or `old` does not come up on m2, the later ones are skipped for these units.
  */
 export function orderOf({
   plans,

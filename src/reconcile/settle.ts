@@ -15,11 +15,12 @@ import { verdicts } from './verdicts.ts';
 type Move = Extract<Decision, { kind: 'move' }>;
 
 /**
- * Stores the results of a pass: removed units lose their assignment, and so do units that their new machine refused because
- * it has a foreign unit of that name; failed moves are reverted, new verdicts on texts and the edits `logged` are added, and failed texts are held.
- * Resolves with the units that are not as they shall be, because they were held or their hold has ended, those that have their old text again, and the registry
- * afterwards if something was stored.
- * `known` is the view of the pass's decision.
+ * Stores the results of a pass. Removed units lose their assignment. So do units that their new machine refused because it has
+ * a foreign unit of that name. Failed moves are reverted, and failed texts are held. New verdicts and the edits `logged` are added.
+ *
+ * `known` is the view of the pass's decision. `held` of the result are the units that are not as they shall be, because they were
+ * held or their hold has ended. `restored` are those that have their old text again. `settled` is the registry afterwards, if
+ * something was stored.
  */
 export async function settle(
   registry: Registry,

@@ -8,6 +8,7 @@ const PIECE = 32;
 export async function readAhead({ unitNames, units }: RegistryView): Promise<void> {
   for (const [index, name] of unitNames.entries()) {
     if (index % PIECE === 0) await setImmediate();
+    // The view parses the unit now and keeps it, so the result is not needed here.
     units.get(name);
   }
 }

@@ -26,9 +26,9 @@ const KEYS = fieldsOf('own');
 const UNSET = fieldsOf('others');
 
 /**
- * New units whose feasible machines depend only on `MachineID=` and `MachineMetadata=`. The machines are determined once
- * for all units of a class, as with the equivalence classes of the Borg scheduler (Verma et al., EuroSys 2015, section
- * 3.4).
+ * New units whose feasible machines depend only on options with the effect `own` (`unit/placement.ts`). The machines are
+ * determined once for all units of a class, as with the equivalence classes of the Borg scheduler (Verma et al., EuroSys
+ * 2015, section 3.4).
  */
 export class EquivalenceClasses {
   readonly #workload: Workload;

@@ -34,7 +34,10 @@ function unique(names: readonly string[]): readonly string[] {
   return [...new Set(names)];
 }
 
-/** The algorithms that ssh2 offers by default, and the others that it supports (its lib/protocol/constants.js). */
+/**
+ * The algorithms that ssh2 offers by default, and the others that it supports (its lib/protocol/constants.js). Those of
+ * `offered` are the defaults that lists with `+`, `-` and `^` change. `ssh/ssh2/offer.ts` decides what a host is offered.
+ */
 export const SSH2_ALGORITHMS = {
   kexalgorithms: {
     offered: [
