@@ -105,7 +105,7 @@ onMachines('an invalid command line', () => {
     [['--no-such', 'list-units'], "Error: unknown option '--no-such'"],
     [
       ['--ssh-timeout', 'soon', 'list-units'],
-      'Error: Flag "--ssh-timeout" must be a duration from 100ms to 10m, such as 5s: "soon"',
+      'Error: Option "--ssh-timeout" must be a duration from 100ms to 10m, such as 5s: "soon"',
     ],
     [['start'], "Error: missing required argument 'unit'"],
     [['start', 'no spaces'], 'Error: Cannot use "no spaces" as a unit name: it must not contain " "'],
