@@ -7,7 +7,8 @@ import type { PassResult } from '../operations/reconcile-everything.ts';
 import type { RecoverResult } from '../operations/recover.ts';
 import type { SetPlan } from '../operations/sets/plan.ts';
 import type { StatusResult } from '../operations/status.ts';
-import { isUnschedulable, type RequestResult } from '../operations/unit-result.ts';
+import type { RequestResult } from '../operations/unit-result.ts';
+import { isUnschedulable } from '../operations/unschedulable.ts';
 
 /** Exit statuses. */
 export const EXIT = {

@@ -5,7 +5,8 @@ import type { TargetState } from '../cluster/unit-state.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Submission } from './submit.ts';
-import { isUnschedulable, type RequestResult, type UnitProblem, type UnitResult } from './unit-result.ts';
+import type { RequestResult, UnitProblem, UnitResult } from './unit-result.ts';
+import { isUnschedulable } from './unschedulable.ts';
 
 /** The part of a request about one unit. */
 export type Requested = {

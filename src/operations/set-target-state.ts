@@ -19,12 +19,12 @@ import { actionable, expandInstances } from './request-arguments.ts';
 import { releaseEdits, type Submission, type SubmitRequest, submit } from './submit.ts';
 import {
   type ForeignUnit,
-  isUnschedulable,
   type RequestResult,
   requestResult,
   type UnitProblem,
   type UnitResult,
 } from './unit-result.ts';
+import { isUnschedulable } from './unschedulable.ts';
 
 /**
  * `submit`: stores unit files in the registry. A replaced text is also written to its machines; with `replace`, so is one that the registry

@@ -49,12 +49,6 @@ export type UnitResult = {
   readonly rejected: readonly Rejection[];
 };
 
-/** Whether a loaded or launched unit has no feasible machine. */
-export function isUnschedulable({ idle, unschedulable, global, target, eligible }: UnitResult): boolean {
-  if (idle) return false;
-  return unschedulable || (global && target !== 'inactive' && eligible === 0);
-}
-
 /** The error of one argument; it does not affect the others. */
 export type UnitProblem = { readonly unit: string; readonly error: FleetError };
 

@@ -1,9 +1,5 @@
-import {
-  isUnschedulable,
-  type RequestResult,
-  type UnitFailure,
-  type UnitResult,
-} from '../operations/unit-result.ts';
+import type { RequestResult, UnitFailure, UnitResult } from '../operations/unit-result.ts';
+import { isUnschedulable } from '../operations/unschedulable.ts';
 import type { Stay } from '../schedule/decision.ts';
 import { type About, entryText, holdHint } from './failure.ts';
 import { formatAge, machineTitle } from './format.ts';

@@ -1,6 +1,7 @@
 import type { RestartResult } from '../operations/restart.ts';
 import type { Rollback } from '../operations/rollback.ts';
-import { isUnschedulable, type RequestResult, type UnitResult } from '../operations/unit-result.ts';
+import type { RequestResult, UnitResult } from '../operations/unit-result.ts';
+import { isUnschedulable } from '../operations/unschedulable.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import { entryText } from './failure.ts';
 import { confirmationsJson, machineJson, problemsJson, unreachableJson } from './json.ts';

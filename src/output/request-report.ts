@@ -1,6 +1,7 @@
 import type { Reason } from '../cluster/reason.ts';
 import type { RestartResult } from '../operations/restart.ts';
-import { isUnschedulable, type RequestResult, type UnitResult } from '../operations/unit-result.ts';
+import type { RequestResult, UnitResult } from '../operations/unit-result.ts';
+import { isUnschedulable } from '../operations/unschedulable.ts';
 import { machineLabel, machineTitle } from './format.ts';
 import { heldLines, planLines, type ReportLines, workLines } from './report.ts';
 import { requestFailures, type UnitVerb } from './request-failures.ts';

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { isUp } from '../../src/cluster/unit-state.ts';
-import { isUnschedulable, type RequestResult } from '../../src/operations/unit-result.ts';
+import type { RequestResult } from '../../src/operations/unit-result.ts';
+import { isUnschedulable } from '../../src/operations/unschedulable.ts';
 import type { ReconcileReport } from '../../src/reconcile/pass.ts';
 import { machinesOf } from '../../src/schedule/decision.ts';
 import { idOf, systemdState } from '../support/builders.ts';
