@@ -6,6 +6,7 @@ import {
   type Held,
   type MachineView,
   observedOn,
+  otherCluster,
 } from '../cluster/snapshot.ts';
 import { type ObservedUnit, reachedState, TARGET_STATES, type TargetState } from '../cluster/unit-state.ts';
 import type { Decision } from '../schedule/decision.ts';
@@ -22,7 +23,7 @@ export type UnitFileRow = {
   /** fleet's hash, 40 hex digits. */
   readonly hash: string;
   readonly target: TargetState;
-  /** The reached state; for a global unit the highest one of its machines. */
+  /** The reached state; for a global unit the highest one of its machines, or of all machines if it is not wanted. */
   readonly state: TargetState | 'unknown';
   /** The difference from the registry; for a global unit, on the first machine with one. */
   readonly drift: Drift | undefined;
@@ -73,6 +74,11 @@ export function placesOf(
   snapshot: ClusterSnapshot,
 ): Places {
   if (decision?.kind === 'global') return spread(unit, decision, snapshot);
+  if (unit.placement.global && !isTemplate(parseUnitName(unit.name))) {
+    const ours = snapshot.machines.filter((view) => otherCluster(view, snapshot) === undefined);
+    const state = highest(ours.map((view) => stateOn(view, unit.name)));
+    return { state, drift: undefined, machine: undefined, coverage: undefined };
+  }
   const assigned = snapshot.machines.find(({ id }) => id !== undefined && id === unit.machine);
   // The assigned machine may not be in fleet.conf any more.
   const gone = unit.machine === undefined ? undefined : { name: '', id: unit.machine, address: '' };
@@ -133,9 +139,8 @@ function spread(
   const drift = drifts.find((each) => each !== undefined);
   const states = views.map((view) => stateOn(view, unit.name));
   const unreachable = decision.rejected.filter(({ reason }) => reason.code === 'machine-silent').length;
-  const farthest = TARGET_STATES.findLast((state) => states.includes(state));
   const [only] = views;
-  const state = farthest ?? (unreachable > 0 || states.includes('unknown') ? 'unknown' : 'inactive');
+  const state = highest(unreachable > 0 ? [...states, 'unknown'] : states);
   // A template whose socket is on one machine is shown like a standard unit.
   if (!unit.placement.global && unreachable === 0 && views.length <= 1)
     return { state, drift, machine: only === undefined ? undefined : machineRef(only), coverage: undefined };
@@ -150,12 +155,20 @@ function spread(
   };
 }
 
+type State = UnitFileRow['state'];
+
+/** A machine without the unit says nothing about one that was not read. */
+function highest(states: readonly State[]): State {
+  const reached = TARGET_STATES.findLast((state) => state !== 'inactive' && states.includes(state));
+  return reached ?? (states.includes('unknown') ? 'unknown' : 'inactive');
+}
+
 function driftOn(machine: MachineView, unit: DesiredUnit): Drift | undefined {
   const observed = observedOn(machine, unit.name);
   return observed === undefined || unit.target === 'inactive' ? undefined : driftOf(observed, unit);
 }
 
-function stateOn(machine: MachineView | undefined, unit: string): TargetState | 'unknown' {
+function stateOn(machine: MachineView | undefined, unit: string): State {
   if (machine?.observation === undefined) return 'unknown';
   const observed = observedOn(machine, unit);
   if (observed === undefined) return 'inactive';

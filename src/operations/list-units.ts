@@ -2,20 +2,14 @@ import { compareText } from '../base/text.ts';
 import {
   type ClusterSnapshot,
   type DesiredUnit,
+  isChangeable,
   type MachineView,
   observedOn,
-  otherCluster,
 } from '../cluster/snapshot.ts';
-import {
-  isOurs,
-  isRunning,
-  type ObservedUnit,
-  type SystemdState,
-  unknownState,
-} from '../cluster/unit-state.ts';
+import { isOurs, isRunning, type ObservedUnit, type SystemdState } from '../cluster/unit-state.ts';
 import { schedule } from '../schedule/schedule.ts';
 import { isTemplateName } from '../unit/unit-name.ts';
-import { besideUnits, type Listing, type MachineRef, machineRef } from './listing.ts';
+import { besideUnits, isUnknownUnit, type Listing, type MachineRef, machineRef } from './listing.ts';
 import type { SnapshotSource } from './observe-cluster.ts';
 
 /**
@@ -37,20 +31,24 @@ type Runs = {
   readonly nextRun?: number | undefined;
 };
 
+const UNKNOWN = { load: 'unknown', active: 'unknown', sub: 'unknown' };
 const UNREACHABLE = { load: 'unknown', active: 'unknown', sub: 'unreachable' };
 const ABSENT = { load: 'not-found', active: 'inactive', sub: 'dead' };
 
-/** All units of fleet on machines, and all units that should be on one. */
+/** All units of fleet on machines, and all units that the registry has on one. */
 export async function listUnits(source: SnapshotSource): Promise<Listing<UnitRow>> {
   // Digests include the clock, which converts times since boot of timers to times of day.
   const snapshot = await source({ digests: true, withoutRegistry: true });
   const triggers = triggersByUnit(snapshot);
   const rows = [
     ...leftBehind(snapshot),
-    ...snapshot.machines.flatMap((machine) => [
-      ...(otherCluster(machine, snapshot) === undefined ? presentOn(machine, triggers) : []),
-      ...missingOn(machine, expectedOn(machine, snapshot)),
-    ]),
+    ...snapshot.machines.flatMap((machine) =>
+      isChangeable(machine, snapshot)
+        ? [...presentOn(machine, triggers), ...absentOn(machine, snapshot)]
+        : mayBeOn(machine, snapshot)
+            .filter(({ target, placement }) => target !== 'inactive' || !placement.global)
+            .map((unit) => rowWithout(unit, machine, UNREACHABLE)),
+    ),
   ];
   return {
     // By unit, then by machine id, as the original fleet lists them.
@@ -65,7 +63,7 @@ export async function listUnits(source: SnapshotSource): Promise<Listing<UnitRow
 function leftBehind(snapshot: ClusterSnapshot): readonly UnitRow[] {
   const known = new Set(snapshot.machines.map(({ id }) => id));
   return snapshot.units
-    .filter(({ machine, target }) => machine !== undefined && target !== 'inactive' && !known.has(machine))
+    .filter(({ machine }) => machine !== undefined && !known.has(machine))
     .map(({ name, machine }) => ({
       unit: name,
       machine: { name: '', id: machine, address: '' },
@@ -98,34 +96,42 @@ function presentOn(machine: MachineView, triggers: Triggers): readonly UnitRow[]
   const runnable = unitsOf(machine).filter(({ name }) => !isTemplateName(name));
   const ref = machineRef(machine);
   return runnable.map((observed) => {
-    const { name, lost, record } = observed;
-    const state = lost === undefined ? observed.state : unknownState('');
+    const { name, state, record } = observed;
+    const row = { unit: name, machine: ref, hash: record?.hash ?? '' };
+    if (isUnknownUnit(observed)) return { ...row, state: UNKNOWN };
     const { result, lastRun, nextRun } = runsOf(name, state, machine, triggers);
-    return { unit: name, machine: ref, hash: record?.hash ?? '', state, result, lastRun, nextRun };
+    return { ...row, state, result, lastRun, nextRun };
   });
 }
 
-/** Units that should be on the machine but are not in its answer: absent, or unknown if it is unreachable. */
-function missingOn(machine: MachineView, expected: readonly DesiredUnit[]): readonly UnitRow[] {
-  const state = machine.observation === undefined ? UNREACHABLE : ABSENT;
+/** Units that should be on the machine but are not in its answer. */
+function absentOn(machine: MachineView, { units }: ClusterSnapshot): readonly UnitRow[] {
   const present = new Set(unitsOf(machine).map(({ name }) => name));
-  return expected
-    .filter(({ name }) => !present.has(name))
-    .map(({ name }) => ({ unit: name, machine: machineRef(machine), hash: '', state }));
+  return units
+    .filter((unit) => unit.target !== 'inactive' && isAssignedTo(machine, unit) && !present.has(unit.name))
+    .map((unit) => rowWithout(unit, machine, ABSENT));
+}
+
+function rowWithout({ name }: DesiredUnit, machine: MachineView, state: UnitRow['state']): UnitRow {
+  return { unit: name, machine: machineRef(machine), hash: '', state };
+}
+
+function isAssignedTo({ id }: MachineView, { machine }: DesiredUnit): boolean {
+  return machine !== undefined && machine === id;
 }
 
 /**
- * The units that should be on a machine: standard units by their assignment, and for an unreachable machine also the
- * global units that may be there.
+ * The units that may be on a machine without a usable answer: standard units by their assignment, which a unit keeps until
+ * it is known to be removed, and global units, unless they are wanted and do not fit.
  */
-export function expectedOn(machine: MachineView, snapshot: ClusterSnapshot): readonly DesiredUnit[] {
-  const wanted = snapshot.units.filter(({ target }) => target !== 'inactive');
-  const assigned = wanted.filter((unit) => unit.machine !== undefined && unit.machine === machine.id);
+export function mayBeOn(machine: MachineView, snapshot: ClusterSnapshot): readonly DesiredUnit[] {
+  const assigned = snapshot.units.filter((unit) => isAssignedTo(machine, unit));
   if (machine.unreachable === undefined) return assigned;
-  const globals = wanted.filter(({ placement }) => placement.global);
+  const globals = snapshot.units.filter(({ placement }) => placement.global);
   const decisions = schedule(snapshot, new Set(globals.map(({ name }) => name)));
   const here = new Set(
     decisions.flatMap((decision) => {
+      if (decision.kind === 'release') return [decision.unit];
       if (decision.kind !== 'global') return [];
       const rejection = decision.rejected.find((entry) => entry.machine === machine.machine.name);
       return rejection?.reason.code === 'machine-silent' ? [decision.unit] : [];

@@ -19,7 +19,7 @@ import type { RegistryView } from '../registry/view.ts';
 import type { MachineSession } from '../systemd/driver.ts';
 import { isTemplate, isTemplateName, parseUnitName, templateOf, type UnitName } from '../unit/unit-name.ts';
 import { findMachine } from './find-machine.ts';
-import { expectedOn } from './list-units.ts';
+import { mayBeOn } from './list-units.ts';
 import {
   awaitedConfirmations,
   type HeldUnit,
@@ -168,7 +168,7 @@ function locate(
       }),
   );
   const silent = snapshot.machines.flatMap((view) => {
-    const expected = isUsable(view) ? [] : expectedOn(view, snapshot).map(({ name }) => name);
+    const expected = isUsable(view) ? [] : mayBeOn(view, snapshot).map(({ name }) => name);
     const names = expected.filter((name) => requested.has(name));
     return names.length === 0 ? [] : [{ machine: view.machine.name, names }];
   });

@@ -85,14 +85,13 @@ function whereLine({ unit, decision }: UnitExplanation, first: MachineEvaluation
   if (decision.kind === 'keep' && decision.violation?.code === 'machine-removed')
     return 'is assigned to a machine that is not in the cluster any more';
   const where = first === undefined ? 'no machine' : loadedTitle(first);
-  if (decision.kind === 'keep') return `${isMissing(unit, first) ? 'is assigned to' : 'is on'} ${where}`;
+  if (decision.kind === 'keep') return `${isThere(unit, first) ? 'is on' : 'is assigned to'} ${where}`;
   return unit.target === 'inactive' ? `would go to ${where}` : `goes to ${where} with the next pass`;
 }
 
-/** Whether the machine answers and does not have the unit. */
-function isMissing({ name }: DesiredUnit, evaluation: MachineEvaluation | undefined): boolean {
-  const machine = evaluation?.machine;
-  return machine?.observation !== undefined && observedOn(machine, name)?.record === undefined;
+/** Whether the machine has answered that it has the unit. */
+function isThere({ name }: DesiredUnit, evaluation: MachineEvaluation | undefined): boolean {
+  return evaluation !== undefined && observedOn(evaluation.machine, name)?.record !== undefined;
 }
 
 function moveLines({ decision, runnerUp, snapshot, machines }: UnitExplanation): readonly string[] {

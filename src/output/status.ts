@@ -1,4 +1,5 @@
 import type { Drift } from '../cluster/drift.ts';
+import { isUnknown, NO_STATE, type SystemdState } from '../cluster/unit-state.ts';
 import type { StatusResult, UnitStatus } from '../operations/status.ts';
 import { holdHint } from './failure.ts';
 import { confirmationsJson, machineJson, problemsJson, unreachableJson, usageJson } from './json.ts';
@@ -41,23 +42,26 @@ const DRIFTS: Readonly<Record<Drift, string>> = {
 
 /** `{ "statuses": […], "problems": […], "unreachable": […] }`, see src/manual/json.md for every field. */
 export function statusJson({ statuses, problems, unreachable, ...found }: StatusResult): object {
-  const rows = statuses.map(({ unit, machine, state, drift }) => ({
-    unit,
-    machine: machineJson(machine),
-    load: state?.load ?? 'not-found',
-    active: state?.active ?? 'inactive',
-    sub: state?.sub ?? 'dead',
-    result: state?.result ?? '',
-    type: state?.type ?? '',
-    exitStatus: state?.exitStatus ?? 0,
-    exitCode: state?.exitCode ?? 0,
-    restarts: state?.restarts ?? 0,
-    ...usageJson(state ?? {}),
-    invocation: orNull(state?.invocation),
-    fragment: orNull(state?.fragment),
-    loadError: orNull(state?.loadError),
-    drift: drift ?? null,
-  }));
+  const rows = statuses.map(({ unit, machine, state = ABSENT, drift }) => {
+    const read = isUnknown(state) ? undefined : state;
+    return {
+      unit,
+      machine: machineJson(machine),
+      load: state.load,
+      active: state.active,
+      sub: state.sub,
+      result: read?.result ?? null,
+      type: read?.type ?? null,
+      exitStatus: read?.exitStatus ?? null,
+      exitCode: read?.exitCode ?? null,
+      restarts: read?.restarts ?? null,
+      ...usageJson(state),
+      invocation: orNull(state.invocation),
+      fragment: orNull(state.fragment),
+      loadError: orNull(state.loadError),
+      drift: drift ?? null,
+    };
+  });
   return {
     statuses: rows,
     problems: problemsJson(problems),
@@ -66,6 +70,8 @@ export function statusJson({ statuses, problems, unreachable, ...found }: Status
   };
 }
 
-function orNull(text: string | undefined): string | null {
-  return text === undefined || text === '' ? null : text;
+const ABSENT: SystemdState = { ...NO_STATE, load: 'not-found', active: 'inactive', sub: 'dead' };
+
+function orNull(text: string): string | null {
+  return text === '' ? null : text;
 }

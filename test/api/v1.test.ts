@@ -301,6 +301,9 @@ describe('fleet v1', () => {
     }, soon);
     const { body: told } = await api.get('/fleet/v1/state/a.service');
     expect(told).toMatchObject({ systemdActiveState: 'unknown', systemdSubState: 'unreachable' });
+    const { body: unit } = await api.get(`${UNITS}/a.service`);
+    expect(unit).toMatchObject({ desiredState: 'launched', machineID: idOf('m1') });
+    expect(unit).not.toHaveProperty('currentState');
   });
 
   it('answers 503 while the registry is away', async () => {

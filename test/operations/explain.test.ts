@@ -70,7 +70,7 @@ describe('explain tells people', () => {
     scene.machines.disconnect('m1');
     await ask(scene, 'web');
     expect(shown(await ask(scene, 'web')).slice(0, 3)).toEqual([
-      'Unit web.service is on "m1" (10.0.0.1), which has no other standard unit',
+      'Unit web.service is assigned to "m1" (10.0.0.1), which has no other standard unit',
       'Runner-up: "m2" (10.0.0.2), which has no other standard unit',
       'It stays although the machine does not answer: Cannot reach machine "m1"; it moves when the machine has been unreachable for 30s',
     ]);

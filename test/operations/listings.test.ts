@@ -6,7 +6,7 @@ import { listUnitFiles } from '../../src/operations/list-unit-files.ts';
 import { listUnits } from '../../src/operations/list-units.ts';
 import { withMachineSnapshots } from '../../src/operations/observe-cluster.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
-import { stop } from '../../src/operations/set-target-state.ts';
+import { stop, unload } from '../../src/operations/set-target-state.ts';
 import { unitStatus } from '../../src/operations/status.ts';
 import type { Ports } from '../../src/reconcile/ports.ts';
 import { systemdState } from '../support/builders.ts';
@@ -114,6 +114,8 @@ describe('list-units', () => {
       ['g.service', 'm1', 'Invalid argument'],
     ]);
     expect(await units(ports)).toContain('a.service m1 unknown unknown unknown');
+    const { rows } = await withMachineSnapshots(ports, listUnits);
+    expect(rows[0]?.state.restarts).toBeUndefined();
     expect(await unitFiles(ports)).toEqual(
       expect.arrayContaining(['a.service launched unknown m1', 'g.service launched launched 2 of 3']),
     );
@@ -239,6 +241,34 @@ describe('list-unit-files', () => {
       'g.service launched launched 2 of 3',
       'idle.service inactive inactive -',
     ]);
+    for (const name of ['m2', 'm3']) machines.disconnect(name);
+    expect((await unitFiles(ports))[2]).toBe('g.service launched unknown 0 of 3');
+  });
+
+  it('shows "unknown" for what an unreachable machine may still have of an unloaded unit', async () => {
+    const { ports, machines } = await busy();
+    machines.disconnect('m1');
+    await unload(ports, ['a', 'b', 'g']);
+    expect(await unitFiles(ports)).toEqual([
+      'a.service inactive unknown m1',
+      'b.service inactive inactive -',
+      'g.service inactive unknown -',
+      'idle.service inactive inactive -',
+    ]);
+    expect(await units(ports)).toEqual(['a.service m1 unknown unknown unreachable']);
+    const request = { verb: 'status', units: ['a', 'b', 'g'], machine: undefined, lines: undefined };
+    const { problems, unreachable } = await unitStatus(ports, request);
+    expect(problems.map(({ unit }) => unit)).toEqual(['b.service']);
+    expect(unreachable.map(({ machine }) => machine.name)).toEqual(['m1']);
+    machines.of('m1').unreachable = undefined;
+    expect((await unitFiles(ports))[2]).toBe('g.service inactive launched -');
+    await reconcileEverything(ports);
+    expect((await unitFiles(ports))[2]).toBe('g.service inactive inactive -');
+  });
+
+  it('does not take a machine without a global unit for those that were not read', async () => {
+    const { ports, machines } = await busy();
+    machines.of('m1').units.delete('g.service');
     for (const name of ['m2', 'm3']) machines.disconnect(name);
     expect((await unitFiles(ports))[2]).toBe('g.service launched unknown 0 of 3');
   });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import { statusStatus } from '../../src/cli/exit-status.ts';
+import { unknownState } from '../../src/cluster/unit-state.ts';
 import type { StatusResult, UnitStatus } from '../../src/operations/status.ts';
 import { statusJson, statusReport } from '../../src/output/status.ts';
 import { systemdState } from '../support/builders.ts';
@@ -81,6 +82,15 @@ describe('the JSON of a status', () => {
     const gone = { ...on('m1'), state: undefined };
     expect(statusJson(result({ statuses: [gone] }))).toMatchObject({
       statuses: [{ load: 'not-found', active: 'inactive', sub: 'dead', fragment: null }],
+    });
+  });
+
+  it('has no numbers of a unit that systemd cannot show', () => {
+    const hidden = { ...on('m1'), state: unknownState('Invalid argument') };
+    expect(statusJson(result({ statuses: [hidden] }))).toMatchObject({
+      statuses: [
+        { active: 'unknown', result: null, type: null, exitStatus: null, exitCode: null, restarts: null },
+      ],
     });
   });
 });

@@ -61,15 +61,13 @@ function noSuchUnit(): ApiError {
   return new ApiError(404, 'unit does not exist');
 }
 
-/** The original fleet lists a global unit as inactive, and omits its state in the answer for the unit. */
+/** The original fleet lists a global unit as inactive, and omits its state in the answer for the unit. An unknown state is omitted. */
 function unitJson(unit: DesiredUnit, snapshot: ClusterSnapshot, where: 'in a list' | 'alone'): object {
   const { machine, state } = placesOf(unit, undefined, snapshot);
   const isGlobal = unit.placement.global;
   const currentState = isGlobal ? (where === 'alone' ? undefined : 'inactive') : state;
   return {
-    ...(currentState !== undefined && {
-      currentState: currentState === 'unknown' ? 'inactive' : currentState,
-    }),
+    ...(currentState !== undefined && currentState !== 'unknown' && { currentState }),
     desiredState: unit.target,
     ...(machine?.id !== undefined && { machineID: machine.id }),
     name: unit.name,
