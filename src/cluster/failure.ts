@@ -34,8 +34,16 @@ export type Failure =
       readonly keeps?: boolean;
       readonly isFirst?: boolean;
     }
-  /** It keeps its old text for now, because `down` have to be up first: at most `limit` copies may be down at once. */
-  | { readonly code: 'gated'; readonly limit: number; readonly down: readonly DownCopy[] }
+  /**
+   * It keeps its old text for now, because `down` have to be up first: at most `limit` copies may be down at once. With `ended`,
+   * the rollout has not gone beyond that copy, which may be up: its change has failed, or was not waited for without a `failure`.
+   */
+  | {
+      readonly code: 'gated';
+      readonly limit: number;
+      readonly down: readonly DownCopy[];
+      readonly ended?: Copy & { readonly failure: Failure | undefined };
+    }
   /** It is fenced, and may not be started there. */
   | { readonly code: 'fenced'; readonly reason: FenceReason }
   /** An earlier change of it has to be confirmed first, or is reverted in `leftMs` (0 if that is under way). */
@@ -105,8 +113,11 @@ export function isInTarget(failure: Failure | undefined): boolean {
 /** A unit on a machine, by the names of both. */
 export type Copy = { readonly unit: string; readonly machine: string };
 
-/** A copy that is not known to be up. Its machine is empty if it has none, and does not answer if it `isSilent`. */
-export type DownCopy = Copy & { readonly isSilent: boolean };
+/**
+ * A copy that is not known to be up. Its machine is empty if it has none, and does not answer if it `isSilent`; `isUnknown` if
+ * the machine cannot report its state.
+ */
+export type DownCopy = Copy & { readonly isSilent: boolean; readonly isUnknown?: true };
 
 /** A unit that is up, and the relation because of which systemd may have started another unit for it. */
 export type Cause = { readonly relation: CauseRelation; readonly unit: string };

@@ -117,22 +117,43 @@ export function holdHint(isFirst: boolean, { unit, folder }: About): string {
   return `${folder === undefined ? another : 'Correct its file'}; or try this one again: fleetctl start --retry ${unit}`;
 }
 
+type Gated = Extract<Failure, { code: 'gated' }>;
+
 /** The reason why a copy does not get its text yet: machines that do not answer, or else copies that are not up. */
-function gated({ limit, down }: Extract<Failure, { code: 'gated' }>, { unit, folder }: About): FailureText {
+function gated({ limit, down, ended }: Gated, { unit, folder }: About): FailureText {
+  if (ended !== undefined) return afterEnd(ended, unit);
   const most = `--max-parallel ${Math.max(limit, down.length) + 1}`;
   const next = folder === undefined ? `start ${most} ${unit}` : `apply ${most} ${folder}`;
   const machines = [...new Set(down.flatMap(({ machine, isSilent }) => (isSilent ? [machine] : [])))];
   const others = down.filter(({ isSilent }) => !isSilent);
-  const names = others.map(({ unit, machine }) => (machine === '' ? unit : `${unit} on ${machine}`));
+  const namesOf = (copies: typeof down): readonly string[] =>
+    copies.map(({ unit, machine }) => (machine === '' ? unit : `${unit} on ${machine}`));
+  const names = namesOf(others.filter(({ isUnknown }) => !isUnknown));
+  const unknown = namesOf(others.filter(({ isUnknown }) => isUnknown));
   const verb = (list: readonly string[], one: string, more: string): string =>
     `${list.join(', ')} ${list.length === 1 ? one : more}`;
   const causes = [
     ...(machines.length === 0 ? [] : [`${verb(machines, 'does', 'do')} not answer`]),
     ...(names.length === 0 ? [] : [`${verb(names, 'is', 'are')} not up`]),
+    ...(unknown.length === 0 ? [] : [`${verb(unknown, 'is', 'are')} in an unknown state`]),
   ];
   return plain(
     `it waits for its text, because ${causes.join(', ')}, and at most ${limit} of its copies may be down (MaxParallel=${limit})`,
     `fleetd or "fleetctl reconcile" continues when that has changed; to continue now: fleetctl ${next}`,
+  );
+}
+
+/** The text about a copy that a rollout did not reach. More copies at once do not help: the same one would fail again. */
+function afterEnd({ unit: first, machine, failure }: NonNullable<Gated['ended']>, unit: string): FailureText {
+  if (failure === undefined)
+    return plain(
+      `it waits for its text, because the start of ${first} on ${machine} was not waited for`,
+      `To continue: fleetctl start ${unit}`,
+    );
+  const alone = first === unit ? '' : `; to continue without ${first}: fleetctl start ${unit}`;
+  return plain(
+    `it waits for its text, because the rollout ended at ${first} on ${machine}: ${failureText(failure).summary}`,
+    `fleetd or "fleetctl reconcile" continues when that has changed${alone}`,
   );
 }
 

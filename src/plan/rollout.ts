@@ -159,7 +159,13 @@ function stateOn(view: MachineView, unit: DesiredUnit, startedOn: ReadonlySet<st
   const observed = observedOn(view, unit.name);
   const record = observed?.record?.target === 'launched' ? observed.record : undefined;
   return {
-    copy: { unit: unit.name, machine, isSilent: view.observation === undefined },
+    copy: {
+      unit: unit.name,
+      machine,
+      isSilent: view.observation === undefined,
+      ...(observed !== undefined &&
+        (observed.lost !== undefined || isUnknown(observed.state)) && { isUnknown: true }),
+    },
     key: copyKey(unit, machine),
     isUp:
       record !== undefined && observed !== undefined && !isUnknown(observed.state) && isUp(observed.state),

@@ -71,12 +71,13 @@ export function isVerified({ failure, triggered }: UnitOutcome): boolean {
 }
 
 function endOf(outcome: UnitOutcome, { limit }: Rollout, snapshot: ClusterSnapshot): Failure {
-  const { unit, machine } = outcome;
+  const { unit, machine, failure } = outcome;
+  if (failure?.code === 'gated') return failure;
   const held = heldBy(outcome, snapshot);
-  const hash = unitNamed(unit, snapshot)?.hash ?? '';
-  return held === undefined
-    ? { code: 'gated', limit, down: [{ unit, machine, isSilent: outcome.failure?.code === 'unreachable' }] }
-    : { code: 'held', hash, held };
+  if (held !== undefined) return { code: 'held', hash: unitNamed(unit, snapshot)?.hash ?? '', held };
+  const isSilent = failure?.code === 'unreachable';
+  const down = [{ unit, machine, isSilent }];
+  return { code: 'gated', limit, down, ...(!isSilent && { ended: { unit, machine, failure } }) };
 }
 
 function heldBy(outcome: UnitOutcome, snapshot: ClusterSnapshot): Held | undefined {

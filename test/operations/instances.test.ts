@@ -97,6 +97,29 @@ describe('the instances of a template', () => {
     ]);
   });
 
+  it('name the one at which a rollout ended, and why, although that one is up', async () => {
+    const scene = await running();
+    const name = ['m1', 'm2', 'm3'].find((each) => scene.machines.of(each).units.has('web@1.service')) ?? '';
+    const fake = scene.machines.of(name);
+    const { change } = fake;
+    const failure = { code: 'step', step: 'write', detail: 'Operation not permitted' } as const;
+    fake.change = (changes) =>
+      changes.map(({ unit }) => ({ unit, machine: name, state: undefined, failure }));
+    expect(said(await submitTemplate(scene))).toEqual(
+      expect.arrayContaining([
+        expect.stringContaining(
+          `because the rollout ended at web@1.service on ${name}: could not write the unit file: "Operation not permitted"`,
+        ),
+        'hint: fleetd or "fleetctl reconcile" continues when that has changed; to continue without web@1.service: fleetctl start web@2.service',
+      ]),
+    );
+    await scene.start('web@2');
+    expect(textsOnMachines(scene)).toEqual(['a', 'b', 'own']);
+    fake.change = change;
+    await scene.start('web@1', 'web@2');
+    expect(textsOnMachines(scene)).toEqual(['b', 'b', 'own']);
+  });
+
   it('follow it after a recovery, too', async () => {
     const scene = await running();
     const registry = createRegistry(createMemoryStore(), { clock: scene.clock, author: 'me@here' });

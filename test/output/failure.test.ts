@@ -192,6 +192,45 @@ const WORDS: {
       {
         code: 'gated',
         limit: 1,
+        down: [{ unit: 'g.service', machine: 'm2', isSilent: false, isUnknown: true }],
+      },
+      only(
+        'it waits for its text, because g.service on m2 is in an unknown state, and at most 1 of its copies may be down (MaxParallel=1)',
+        'fleetd or "fleetctl reconcile" continues when that has changed; to continue now: fleetctl start --max-parallel 2 UNIT',
+      ),
+    ],
+    [
+      {
+        code: 'gated',
+        limit: 1,
+        down: [{ unit: 'w@1.service', machine: 'm1', isSilent: false }],
+        ended: {
+          unit: 'w@1.service',
+          machine: 'm1',
+          failure: { code: 'step', step: 'write', detail: 'cannot create: Operation not permitted' },
+        },
+      },
+      only(
+        'it waits for its text, because the rollout ended at w@1.service on m1: could not write the unit file: "cannot create: Operation not permitted"',
+        'fleetd or "fleetctl reconcile" continues when that has changed; to continue without w@1.service: fleetctl start UNIT',
+      ),
+    ],
+    [
+      {
+        code: 'gated',
+        limit: 1,
+        down: [{ unit: 'w@1.service', machine: 'm1', isSilent: false }],
+        ended: { unit: 'w@1.service', machine: 'm1', failure: undefined },
+      },
+      only(
+        'it waits for its text, because the start of w@1.service on m1 was not waited for',
+        'To continue: fleetctl start UNIT',
+      ),
+    ],
+    [
+      {
+        code: 'gated',
+        limit: 1,
         down: [
           { unit: 'g.service', machine: 'm2', isSilent: true },
           { unit: 'g.service', machine: 'm3', isSilent: true },
