@@ -31,6 +31,7 @@ export type Finding =
   | { readonly code: 'journal'; readonly said: string }
   | { readonly code: 'containers'; readonly tools: readonly string[] }
   | { readonly code: 'units'; readonly unknown: Examination['unknown'] }
+  | { readonly code: 'occupied'; readonly occupied: Examination['occupied'] }
   | { readonly code: 'altered'; readonly altered: Examination['altered'] };
 
 /** A check is skipped if an earlier check that it needs has failed. */
@@ -206,9 +207,10 @@ const INNER = {
     },
   },
   units: {
-    manual: 'systemd can show every unit that fleet installed.',
-    judge: ({ unknown, altered }) => {
+    manual: 'systemd can show every unit that fleet installed, and nothing is in the place of its files.',
+    judge: ({ unknown, occupied, altered }) => {
       if (unknown.length > 0) return failed({ code: 'units', unknown });
+      if (occupied.length > 0) return failed({ code: 'occupied', occupied });
       return altered.length > 0 ? failed({ code: 'altered', altered }) : well();
     },
   },

@@ -2,6 +2,7 @@ import type { FleetError } from '../base/errors.ts';
 import { formatMachineId } from '../machine/machine.ts';
 import { type CheckResult, type Finding, hasInodes, OLDEST_SYSTEMD } from '../operations/checks.ts';
 import { isHealthy, type MachineHealth } from '../operations/doctor.ts';
+import { moveAway } from './failure.ts';
 import { packagesOf } from './format.ts';
 import { machineJson } from './json.ts';
 import { hintLines } from './report.ts';
@@ -144,6 +145,8 @@ function detailOf({ status, finding }: CheckResult): string {
       return finding.said;
     case 'containers':
       return status === 'ok' ? finding.tools.join(', ') : `units need ${finding.tools.join(' and ')}`;
+    case 'occupied':
+      return finding.occupied.join('; ');
     case 'altered':
       return finding.altered.map(({ unit, what }) => `${unit}: ${ALTERED[what]}`).join('; ');
     case 'units':
@@ -181,6 +184,8 @@ const FIXES: Fixes = {
   'not-writable': ({ folders }) => {
     const [{ folder, obstacle } = { folder: '/', obstacle: '' }] = folders;
     if (/space|quota/i.test(obstacle ?? '')) return 'df -h there shows the full file system';
+    if (/not permitted/.test(obstacle ?? ''))
+      return `run "chattr -i ${folder}" there, if "lsattr -d ${folder}" shows that it is immutable`;
     return `mount -o remount,rw "$(findmnt -nro TARGET -T ${folder})" there; dmesg shows why it was read-only`;
   },
   absent: ({ tools }) => `install ${packagesOf(tools)} there`,
@@ -197,6 +202,8 @@ const FIXES: Fixes = {
       ? `make room in ${least.folder} there, such as with journalctl --vacuum-size=100M`
       : `remove files in ${least.folder} there: df -i shows how many inodes are left`,
   journal: () => 'systemctl restart systemd-journald there',
+  occupied: ({ occupied: [first = ''] }) =>
+    `run "${moveAway(first) ?? 'ls -la /var/lib/fleet/units'}" there, and then: fleetctl reconcile`,
   altered: ({ altered }) =>
     altered.every(({ what }) => what === 'drop-in')
       ? `systemctl cat ${altered.map(({ unit }) => unit).join(' ')} there shows them; put them into the text of the unit, and remove them`

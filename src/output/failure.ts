@@ -5,6 +5,7 @@ import type { CauseRelation, Failure, MachineStep } from '../cluster/failure.ts'
 import { tieText } from '../cluster/reason.ts';
 import { isMasked, isStarting } from '../cluster/unit-state.ts';
 import type { UnitFailure } from '../operations/unit-result.ts';
+import { quote } from '../ssh/shell.ts';
 import { formatDate, formatRemaining, packagesOf } from './format.ts';
 import { foreignUnit, heldText, notUp, reasonText, revertCause, unhealthy } from './reason.ts';
 
@@ -214,9 +215,7 @@ function changeText(failure: AfterBegin, about: About): FailureText {
     case 'unconfirmed':
       return confirmationText(failure, about);
     case 'step': {
-      const early = failure.step === 'prepare' || failure.step === 'lock';
-      const isFull = failure.detail.includes('No space left on device');
-      return said(STEPS[failure.step], failure.detail, isFull ? NO_SPACE : early ? NEEDS_ROOT : undefined);
+      return stepText(failure);
     }
     case 'not-down':
       return notDown(failure);
@@ -257,6 +256,30 @@ const STEPS: Readonly<Record<MachineStep, string>> = {
   forbid: 'it may be running there, so it is not started elsewhere',
   reload: 'systemd could not reload its unit files',
 };
+
+function stepText({ step, detail }: Extract<Failure, { code: 'step' }>): FailureText {
+  const away = moveAway(detail);
+  if (away === undefined) return said(STEPS[step], detail, stepHint(step, detail));
+  const what = step === 'rewrite' ? STEPS.rewrite : 'something is in the way';
+  return said(what, detail, `Move it away there: ${away}; and run the command again`);
+}
+
+/** The command that moves away what a machine found in the place of a file of fleet; undefined for other messages. */
+export function moveAway(said: string): string | undefined {
+  const path =
+    /^(\/\S+) is (?:a directory|no directory|no file|no link|not a file of root)$/.exec(said)?.[1] ??
+    /^(\/\S+): Is a directory$/.exec(said)?.[1];
+  return path === undefined ? undefined : `mv ${quote(path)} /var/tmp/`;
+}
+
+function stepHint(step: MachineStep, detail: string): string | undefined {
+  if (detail.includes('No space left on device')) return NO_SPACE;
+  if (detail.includes('Operation not permitted')) {
+    const path = quote(/(?:^|\s)(\/[^\s']+): Operation not permitted$/m.exec(detail)?.[1] ?? 'PATH');
+    return `If "lsattr -d ${path}" there shows the attribute i, it is immutable, and "chattr -i ${path}" ends that`;
+  }
+  return step === 'prepare' || step === 'lock' ? NEEDS_ROOT : undefined;
+}
 
 const NO_SPACE = 'Make room there: df -h; if that shows free space, check the inodes: df -i';
 

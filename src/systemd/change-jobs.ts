@@ -54,9 +54,14 @@ function isRestart(change: UnitChange): boolean {
   return hasStep(change, 'start') && !hasStep(change, 'write');
 }
 
+/** Whether the unit is stopped, and stays on the machine. */
+export function isStopOnly(change: UnitChange): boolean {
+  return hasStep(change, 'stop') && !hasStep(change, 'start', 'remove');
+}
+
 /** Whether the unit is stopped, and gets another text for its next start. */
 export function isLowered(change: UnitChange): boolean {
-  return hasStep(change, 'stop') && hasStep(change, 'write') && !hasStep(change, 'start');
+  return isStopOnly(change) && hasStep(change, 'write');
 }
 
 function isLaunch(change: UnitChange): boolean {

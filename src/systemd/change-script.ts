@@ -6,6 +6,7 @@ import {
   ifAny,
   isLowered,
   isOfTemplate,
+  isStopOnly,
   type Numbered,
   numbered,
   provenStep,
@@ -47,6 +48,12 @@ export function changeScript(
   const functions = having('arm').length > 0 ? CONFIRM_FUNCTIONS : '';
   const script = complete('change', [
     `clock; began=$now ${VARIABLES.map((name) => `${name}=`).join(' ')} by=${quote(by)} ${all.map(({ index }) => `skip${index}=`).join(' ')}`,
+    `stops=${quote(
+      changes
+        .filter(needsNoPlace)
+        .map(({ unit }) => unit)
+        .join(' '),
+    )}`,
     ...deadline(waits.ms),
     'step prepare prepare || return',
     'step lock lock || return',
@@ -90,6 +97,11 @@ function deadline(ms: number | undefined): readonly string[] {
   if (ms === undefined) return [];
   const lockSeconds = Math.min(LOCK_WAIT_SECONDS, Math.ceil(ms / 1000));
   return [`clock && deadline=$((now + ${Math.ceil(ms / 10)})) wait=${lockSeconds}`];
+}
+
+/** Whether nothing beside its record can be in the way of the change: a fenced unit gets its drop-in again. */
+function needsNoPlace(change: UnitChange): boolean {
+  return isStopOnly(change) && (recordOf(change)?.fence ?? '') === '';
 }
 
 function adopt(each: Numbered): readonly string[] {

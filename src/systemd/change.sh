@@ -5,7 +5,7 @@ prepare() {
   absent flock sha256sum timeout
   [ -z "$out" ] || { echo $out; return 12; }
   own "$L" "$L/units" "$L/removed" "$L/tmp" "$R" && cd "$D" || return
-  [ -w . ] || { echo "$D: Read-only file system"; return 1; }
+  can_change "$D" || return
   [ ! -d fleet.target ] || { echo "$D/fleet.target is a directory"; return 1; }
   for folder in fleet.target.wants multi-user.target.wants; do
     ! is_there "$folder" || [ -d "$folder" ] || { echo "$D/$folder is no directory"; return 1; }
@@ -25,12 +25,20 @@ own() {
   for folder; do
     [ -d "$folder" ] || mkdir -p "$folder" || return
     [ -O "$folder" ] || { echo "$folder belongs to another user"; return 1; }
-    [ -w "$folder" ] || { echo "$folder: Read-only file system"; return 1; }
+    can_change "$folder" || return
   done
   for mode in $(stat -Lc %a -- "$@"); do
     case "$mode" in *700 | *711) ;; *) narrow "$@"; return ;; esac
   done
 }
+# can_change FOLDER: its content can be changed, or the reason. Permissions prove nothing for root, and busybox has -w for everything, as
+# for a file that nobody can write
+can_change() {
+  [ ! -w "$1" ] || [ -w /proc/sys/kernel/random/boot_id ] || return 0
+  said=$(touch -- "$1" 2>&1) || { refuse "$1" "$said"; return 1; }
+}
+# refuse PATH MESSAGE: the reason at the end of the message of a tool, and what it is about
+refuse() { printf '%s: %s\n' "$1" "${2##*: }"; }
 # narrow FOLDER...: others lose their write permission before the content is checked
 narrow() {
   chmod go-w -- "$@" || return
@@ -149,8 +157,9 @@ time_left() {
   [ "$now" -gt -1000 ] || systemctl start --no-block -- "fleet-confirm@$1.service"
   printf '%s\n' "$now"
 }
-# has_place UNIT: 13 if something is in place of its files. A pipe would never end
+# has_place UNIT: 13 if something is in place of its files. A pipe would never end. To be stopped, a unit needs only its record
 has_place() {
+  case " $stops " in *" $1 "*) [ ! -f "$L/units/$1" ] || return 0 ;; esac
   for file in "$D/$1" "$L/units/$1" "$L/removed/$1" "$D/$1.d/zz-fleet-fenced.conf"; do
     [ ! -d "$file" ] || [ -L "$file" ] || { echo "$file is a directory"; return 13; }
     case "$file" in "$L"/*) ! is_there "$file" || [ -f "$file" ] || { echo "$file is no file"; return 13; } ;; esac
@@ -161,7 +170,7 @@ has_place() {
 can_link() {
   [ ! -L "./$1" ] || return 0
   ! is_there "./$1" || { echo "$D/$1 is no link"; return 13; }
-  ! is_there "./${1%/*}" || [ -w "./${1%/*}" ] || { echo "$D/${1%/*}: Operation not permitted"; return 13; }
+  ! is_there "./${1%/*}" || can_change "$D/${1%/*}" || return 13
 }
 # guard UNIT TOKEN OVER TEMPLATE LINK...: 10 as in "seen"; 15 and 16 as in "settled"; 11 if the unit is foreign; 12 if an alias belongs to
 # another unit; 13 as in "has_place" and "can_link"; 14 if the token of the record is neither TOKEN nor OVER, the one that the decision
@@ -202,11 +211,14 @@ read_refusals() {
 }
 # opens UNIT: its file can be opened for writing, if it has one, because permissions prove nothing for root: busybox has -w for every file.
 # It fails before anything is stopped, also for an immutable file (chattr(1))
-opens() { [ ! -f "./$1" ] || true >>"./$1"; }
+opens() {
+  [ -f "./$1" ] || [ -d "./$1" ] || return 0
+  { true >>"./$1"; } 2>/dev/null || { refuse "$D/$1" "$({ true >>"./$1"; } 2>&1)"; return 1; }
+}
 # check UNIT: it can be stopped and removed. Its record is rewritten for the same reason
 check() {
   opens "$1" || return
-  [ ! -e "$L/removed" ] || [ -w "$L/removed" ] || { echo "$L/removed: Operation not permitted"; return 1; }
+  [ ! -e "$L/removed" ] || can_change "$L/removed" || return
   [ ! -f "$L/units/$1" ] || { contents "$L/units/$1" && overwrite "$L/units/$1" "${text%"$nl"}"; } || return
   [ "$refusals" != none ] || return 0
   case "$(systemctl show --property=RefuseManualStop -- "$1")" in

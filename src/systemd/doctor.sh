@@ -72,6 +72,19 @@ altered() {
     case "$(sha256sum <"$D/$unit")" in "$digest "*) ;; *) echo "$unit altered" ;; esac
   done
 }
+# occupied: lines `PATH is …` for what is in the place of a file of fleet
+occupied() {
+  for file in "$L"/units/* "$L"/removed/*; do
+    if [ -d "$file" ]; then echo "$file is a directory"; elif is_there "$file" && [ ! -f "$file" ]; then echo "$file is no file"; fi
+  done
+  for unit in "$L"/units/*; do
+    file=$D/${unit##*/}
+    for place in "$file" "$file.d/zz-fleet-fenced.conf"; do
+      [ ! -d "$place" ] || [ -L "$place" ] || echo "$place is a directory"
+    done
+    ! is_there "$file.d" || [ -d "$file.d" ] || echo "$file.d is no directory"
+  done
+}
 # containers: the container tools in unit files of fleet, as lines `tool yes` or `tool no`
 containers() {
   cd "$L/units" 2>/dev/null || return 0

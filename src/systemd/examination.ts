@@ -42,6 +42,8 @@ export type Examination = {
   readonly containers: readonly { readonly tool: string; readonly present: boolean }[];
   /** The units of fleet that systemd cannot show, and why. */
   readonly unknown: readonly { readonly unit: string; readonly why: string }[];
+  /** What is in the place of a file of fleet, as lines `PATH is a directory`. */
+  readonly occupied: readonly string[];
   /** Units with an invalid record, a file that differs from it, or a drop-in. */
   readonly altered: readonly { readonly unit: string; readonly what: 'damaged' | 'altered' | 'drop-in' }[];
 };
@@ -71,6 +73,7 @@ export function examineQuery(): Query<Examination, 'examination', undefined> {
       'section journal from journalctl --quiet --no-pager --lines=1 --output=cat',
       'section containers from containers',
       'section units shown',
+      'section occupied from occupied',
       'section altered from altered',
     ]),
     isPublic: true,
@@ -120,6 +123,7 @@ function readExamination(
     unknown: shown
       .filter(({ state }) => isUnknown(state))
       .map(({ names: [unit = ''], state }) => ({ unit, why: state.loadError })),
+    occupied: lines('occupied'),
     altered: [
       ...lines('altered').map((line) => {
         const [unit = '', what] = line.split(' ');

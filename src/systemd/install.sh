@@ -63,11 +63,13 @@ unlink_pulls() {
     link=$folder/$unit
     [ -L "./$link" ] || continue
     case " $* " in *" $link "*) continue ;; esac
-    case "$link" in fleet.target.wants/*) rm -f "$link" || return; continue ;; esac
-    touched && rm -f "./$link" || return
-    rmdir "./${link%/*}" 2>/dev/null || :
+    case "$link" in fleet.target.wants/*) unlink_in "$folder" || return; continue ;; esac
+    touched && unlink_in "$folder" || return
+    rmdir "./$folder" 2>/dev/null || :
   done
 }
+# unlink_in FOLDER: rm does not say whether the folder is the reason
+unlink_in() { rm -f "./$1/$unit" || { can_change "$D/$1"; return 1; }; }
 
 # unlink_others UNIT LINK...: removes all links to the unit, except these
 unlink_others() {

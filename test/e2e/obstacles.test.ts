@@ -49,7 +49,7 @@ onMachines('a folder in place of a unit file', () => {
     const { status, stderr } = await operator.fleetctl('start', '--replace', 'web');
     expect(status).toBe(1);
     expect(stderr).toContain(
-      ': could not put the unit file in place: "/etc/systemd/system/web.service is a directory"\n',
+      ': something is in the way: "/etc/systemd/system/web.service is a directory"\nhint: Move it away there: mv /etc/systemd/system/web.service /var/tmp/; and run the command again\n',
     );
     expect(await inside('k1', 'systemctl show -P MainPID web; ls /etc/systemd/system/web.service')).toBe(pid);
     await inside('k1', 'cd /etc/systemd/system && rmdir web.service && mv web.old web.service');
@@ -73,6 +73,19 @@ onMachines('a folder in place of a record', () => {
     await inside('k1', 'rmdir /var/lib/fleet/units/old.service');
     expect(await operator.fleetctl('start', 'web')).toEqual(LAUNCHED);
   });
+
+  it('is removed by the fix of doctor, and the next pass writes the record again', async () => {
+    const record = '/var/lib/fleet/units/web.service';
+    await inside('k1', `rm ${record} && mkdir ${record} && touch ${record}/kept`);
+    expect((await operator.fleetctl('stop', 'web')).stderr).toContain(
+      `: something is in the way: "${record} is a directory"\nhint: Move it away there: mv ${record} /var/tmp/; and run the command again\n`,
+    );
+    const { stdout } = await operator.fleetctl('doctor');
+    expect(stdout).toContain(`  fix: run "mv ${record} /var/tmp/" there, and then: fleetctl reconcile\n`);
+    await inside('k1', `${/run "(.*)" there/.exec(stdout)?.[1]} && ls /var/tmp/web.service/kept`);
+    expect(await operator.fleetctl('reconcile')).toMatchObject({ status: 0, stderr: '' });
+    expect(await operator.fleetctl('stop', 'web')).toMatchObject({ status: 0, stderr: '' });
+  });
 });
 
 onMachines('a unit file that cannot be changed', () => {
@@ -89,12 +102,27 @@ onMachines('a unit file that cannot be changed', () => {
     const { status, stderr } = await operator.fleetctl('start', '--replace', 'web');
     expect([status, stderr]).toEqual([
       1,
-      expect.stringMatching(/: could not write the unit file: ".*web\.service: Operation not permitted"\n/),
+      `Error: Cannot start unit "web.service" on machine "k1" (${SUBNET}.1): could not write the unit file: "/etc/systemd/system/web.service: Operation not permitted"\nhint: If "lsattr -d /etc/systemd/system/web.service" there shows the attribute i, it is immutable, and "chattr -i /etc/systemd/system/web.service" ends that\n`,
     ]);
     expect(await inside('k1', 'systemctl show -P MainPID web')).toBe(pid);
     await inside('k1', 'chattr -i /etc/systemd/system/web.service');
     expect(await operator.fleetctl('reconcile')).toMatchObject({ status: 0, stderr: '' });
   });
+
+  it.each(['/etc/systemd/system', '/var/lib/fleet/units'])(
+    'for a command is an immutable folder, too, and is no read-only file system: %s',
+    async (folder) => {
+      await inside('k1', `chattr +i ${folder}`);
+      const { status, stderr } = await operator.fleetctl('stop', 'web');
+      await inside('k1', `chattr -i ${folder}`);
+      expect([status, stderr]).toEqual([
+        1,
+        expect.stringContaining(
+          `: "${folder}: Operation not permitted"\nhint: If "lsattr -d ${folder}" there`,
+        ),
+      ]);
+    },
+  );
 });
 
 onMachines('a drop-in that fleet did not write', () => {

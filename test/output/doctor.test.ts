@@ -88,6 +88,16 @@ describe('the words about a machine', () => {
       'mount -o remount,rw "$(findmnt -nro TARGET -T /etc/systemd/system)" there',
     ],
     [
+      { folders: [{ folder: '/etc', obstacle: 'Operation not permitted' }] },
+      '/etc: Operation not permitted',
+      'run "chattr -i /etc" there, if "lsattr -d /etc" shows that it is immutable',
+    ],
+    [
+      { occupied: ['/var/lib/fleet/units/a.service is a directory', '/x is no file'] },
+      '/var/lib/fleet/units/a.service is a directory; /x is no file',
+      'run "mv /var/lib/fleet/units/a.service /var/tmp/" there, and then: fleetctl reconcile',
+    ],
+    [
       { folders: [{ folder: '/etc', obstacle: 'No space left on device' }] },
       '/etc: No space left on device',
       'df -h there',

@@ -477,6 +477,40 @@ it('the hints of apply name its own options', () => {
 });
 
 describe('a step that failed', () => {
+  it.each([
+    '/var/lib/fleet/units/a.service is a directory',
+    '/var/lib/fleet/removed/a.service is no file',
+    '/etc/systemd/system/a.service.d is no directory',
+    '/run/fleet/lock is not a file of root',
+  ])('because of what is in the way names the command that helps: %s', (detail) => {
+    const path = detail.split(' ')[0];
+    expect(failureText({ code: 'step', step: 'install', detail })).toEqual(
+      only(
+        `something is in the way: "${detail}"`,
+        `Move it away there: mv ${path} /var/tmp/; and run the command again`,
+      ),
+    );
+  });
+
+  it('after the stop still says that the unit is stopped', () => {
+    const detail = '/etc/systemd/system/a.service: Is a directory';
+    expect(failureText({ code: 'step', step: 'rewrite', detail })).toEqual(
+      only(
+        `it is stopped, but its new unit file could not be written: "${detail}"`,
+        'Move it away there: mv /etc/systemd/system/a.service /var/tmp/; and run the command again',
+      ),
+    );
+  });
+
+  it.each([
+    ['/etc/systemd/system: Operation not permitted', '/etc/systemd/system'],
+    ["rm: cannot remove './a.service': Operation not permitted", 'PATH'],
+  ])('on an immutable file or folder says so: %s', (detail, path) => {
+    expect(failureText({ code: 'step', step: 'prepare', detail }).hint).toBe(
+      `If "lsattr -d ${path}" there shows the attribute i, it is immutable, and "chattr -i ${path}" ends that`,
+    );
+  });
+
   const ROOT = 'The user needs root rights there, and /etc, /var/lib and /run must be writable';
   const sentences: { readonly [step in MachineStep]: readonly [string, string?] } = {
     prepare: ['could not prepare the folders of fleet', ROOT],

@@ -55,6 +55,7 @@ export const HEALTHY: Examination = {
   journalObstacle: undefined,
   containers: [],
   unknown: [],
+  occupied: [],
   altered: [],
 };
 

@@ -51,6 +51,21 @@ describe('a look at a machine', () => {
     expect(found.containers).toContainEqual({ tool: 'docker', present: false });
   });
 
+  it('tells what is in the place of a file of fleet', async () => {
+    const machine = await createLocalMachine();
+    expect((await examine(machine)).occupied).toEqual([]);
+    await machine.change([changes.load('a.service', unitText('x'), 1)]);
+    expect((await examine(machine)).occupied).toEqual([]);
+    mkdirSync(machine.path('var/units/b.service'));
+    mkdirSync(machine.path('var/removed/c.service'));
+    writeFileSync(machine.path('etc/a.service.d'), '');
+    expect((await examine(machine)).occupied).toEqual([
+      `${machine.path('var/units/b.service')} is a directory`,
+      `${machine.path('var/removed/c.service')} is a directory`,
+      `${machine.path('etc/a.service.d')} is no directory`,
+    ]);
+  });
+
   it('tells which unit files were changed, and which records are damaged', async () => {
     const machine = await createLocalMachine();
     const names = ['a.service', 'b.service', 'c.service', 'd.service'];

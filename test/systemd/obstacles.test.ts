@@ -79,6 +79,7 @@ describe('an obstacle', () => {
       execFileSync('mkfifo', [path]);
       const failure = { code: 'step', detail: `${path} is no file` };
       expect(await restart(machine)).toMatchObject({ ...failure, step: 'install' });
+      if (name.startsWith('removed')) rmSync(machine.path('var/units/web.service'));
       const [adoption] = await machine.change([adopting(changes.stop('web.service', OLD, 2), OLD)]);
       expect(adoption?.failure).toMatchObject(failure);
       expect(machine.calls('stop')).toEqual([]);
@@ -103,6 +104,33 @@ describe('an obstacle', () => {
     expect(machine.text('etc/web.service')).toBe(OLD);
     const [removal] = await machine.change([changes.remove('web.service', 3)]);
     expect(removal?.failure).toBeUndefined();
+  });
+
+  it.each([
+    ['etc/web.service.d', (path: string) => writeFileSync(path, '')],
+    ['var/removed/web.service', (path: string) => mkdirSync(path)],
+    ['var/removed/web.service', (path: string) => void execFileSync('mkfifo', [path])],
+  ])('in the place of %s does not prevent a stop, which does not need it', async (path, plant) => {
+    const machine = await machineWithUnit();
+    rmSync(machine.path(path), { force: true });
+    plant(machine.path(path));
+    const [outcome] = await machine.change([changes.stop('web.service', OLD, 2)]);
+    expect([outcome?.failure, outcome?.state?.active]).toEqual([undefined, 'inactive']);
+    expect(machine.text('var/units/web.service')).toContain('target=loaded');
+  });
+
+  it('in the place of a unit file does not prevent a stop, and is reported', async () => {
+    const machine = await machineWithUnit();
+    rmSync(machine.path('etc/web.service'));
+    mkdirSync(machine.path('etc/web.service'));
+    const [outcome] = await machine.change([changes.lower('web.service', NEW, 2)]);
+    expect(outcome?.failure).toEqual({
+      code: 'step',
+      step: 'rewrite',
+      detail: `${machine.path('etc/web.service')}: Is a directory`,
+    });
+    expect(machine.calls('stop')).not.toEqual([]);
+    expect(readdirSync(machine.path('etc/web.service'))).toEqual([]);
   });
 
   it('is a disk that does not take new files: nothing is stopped', async () => {

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { describe, expect, it, onTestFinished, type TestContext } from 'vitest';
 import { sha256 } from '../../src/base/hash.ts';
 import type { UnitChange } from '../../src/plan/step.ts';
@@ -212,6 +213,19 @@ describe('a folder that cannot be written', () => {
       outcomes.map(() => expect.objectContaining({ detail: expect.stringContaining('Read-only') })),
     );
     expect(everything(machine)).toEqual(before);
+    expect(machine.calls('stop')).toEqual([]);
+  });
+});
+
+describe('a folder of links that cannot be changed', () => {
+  it.each([undefined, 'busybox sh'])('is reported before the unit is stopped (%s)', async (shell) => {
+    const machine = await arrange(shell);
+    const path = 'etc/fleet.target.wants';
+    rmSync(machine.path(path, 'web.service'));
+    makeReadOnly(machine, path);
+    const [outcome] = await machine.change([changes.restart('web.service', NEW, 2)]);
+    const detail = expect.stringMatching(/\/fleet\.target\.wants: (Read-only|Permission)/);
+    expect(outcome?.failure).toEqual({ code: 'step', step: 'install', detail });
     expect(machine.calls('stop')).toEqual([]);
   });
 });
