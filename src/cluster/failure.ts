@@ -80,12 +80,16 @@ export type Failure =
   | { readonly code: 'queued'; readonly waitsFor: readonly string[] }
   /** The machine did not report the result. */
   | { readonly code: 'unverified' }
-  /** It was started and is not up. `journal` holds its last lines, oldest first. */
+  /**
+   * It was started and is not up. `journal` holds its last lines, oldest first. `required`: the failed units because of which systemd
+   * has not run its text. So the text has not failed; the one that it has replaced required these units, too.
+   */
   | {
       readonly code: 'not-up';
       readonly state: SystemdState;
       readonly detail: string;
       readonly journal: readonly string[];
+      readonly required?: readonly string[];
     }
   /**
    * It is up and not healthy: its HealthExec= did not succeed within that time in ms, and `lines` are its last output; or it

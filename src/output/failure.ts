@@ -231,7 +231,8 @@ function changeText(failure: AfterBegin, about: About): FailureText {
     case 'unhealthy':
       return { summary: unhealthy(failure), lines: failure.lines, hint: undefined };
     case 'not-up': {
-      const { state, detail, journal } = failure;
+      const { state, detail, journal, required } = failure;
+      if (required !== undefined) return untried(required, journal);
       const continues = state.load === 'loaded' && isStarting(state) ? CONTINUES : undefined;
       return {
         summary: notUp(state),
@@ -256,6 +257,15 @@ const STEPS: Readonly<Record<MachineStep, string>> = {
   forbid: 'it may be running there, so it is not started elsewhere',
   reload: 'systemd could not reload its unit files',
 };
+
+function untried(required: readonly string[], journal: readonly string[]): FailureText {
+  const units = required.join(' and ');
+  return {
+    summary: `it was not started, because ${units} ${required.length === 1 ? 'has' : 'have'} failed, which it requires`,
+    lines: journal,
+    hint: `Its text was not run, so it is not held: when ${units} can start, fleetd or "fleetctl reconcile" starts it`,
+  };
+}
 
 function stepText({ step, detail }: Extract<Failure, { code: 'step' }>): FailureText {
   const away = moveAway(detail);

@@ -32,6 +32,7 @@ import { healthOf, healthQuery } from '../systemd/health.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { type Emit, planned } from './events.ts';
 import { isVerified } from './rollouts.ts';
+import { withRequired } from './untried.ts';
 
 /**
  * Executes waves, one after the other. A unit that failed is skipped in later waves. A unit that waits for it is skipped
@@ -104,7 +105,8 @@ export async function execute(
         steps: change.steps.map((step) => withHealth(step, change.unit, snapshot)),
         over: over(change.unit),
       }));
-      const all = await checkHealth(await session.change(changes, clusterId), plan, session, snapshot);
+      const changed = await withRequired(await session.change(changes, clusterId), session, snapshot);
+      const all = await checkHealth(changed, plan, session, snapshot);
       const outcomes = all.filter(({ unit, failure }) => failure !== undefined || !isCheck(unit));
       for (const outcome of outcomes) emit({ kind: 'outcome', ...outcome });
       return outcomes;

@@ -37,7 +37,8 @@ function causeOf(outcome: UnitOutcome): HeldCause | undefined {
     const own = why === 'reboot' ? undefined : causeOf({ ...outcome, failure: cause });
     return own ?? { kind: 'reverted', why, windowMs };
   }
-  if (failure?.code !== 'not-up' || verdictOf(outcome) !== 'failed') return undefined;
+  if (failure?.code !== 'not-up' || failure.required !== undefined || verdictOf(outcome) !== 'failed')
+    return undefined;
   return { kind: 'not-up', state: failure.state };
 }
 

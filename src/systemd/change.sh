@@ -32,7 +32,7 @@ own() {
   done
 }
 # can_change FOLDER: its content can be changed, or the reason. Permissions prove nothing for root, and busybox has -w for everything, as
-# for a file that nobody can write
+# for a file that no user can write
 can_change() {
   [ ! -w "$1" ] || [ -w /proc/sys/kernel/random/boot_id ] || return 0
   said=$(touch -- "$1" 2>&1) || { refuse "$1" "$said"; return 1; }

@@ -11,6 +11,7 @@ import leaseShell from './lease.sh';
 import { invalidAnswer } from './observation-sections.ts';
 import observeShell from './observe.sh';
 import { complete, withoutComments } from './script.ts';
+import { parseShow } from './show.ts';
 
 /** Extends the lease of the machine up to its deadline; false if that has passed there, or the machine has rebooted. */
 export function extendQuery(lease: Lease): Query<boolean, 'extension', Lease> {
@@ -96,6 +97,22 @@ export function statesQuery(units: readonly string[]): Query<readonly Section[]>
     request: units,
     script: complete('states', [`report units ${units.map(quote).join(' ')}`]),
     read: (sections) => sections,
+  };
+}
+
+/** Those of the units that have failed; none if that cannot be read. */
+export function failedQuery(units: readonly string[]): Query<readonly string[], 'failed', readonly string[]> {
+  return {
+    kind: 'failed',
+    request: units,
+    script: complete('failed', [`section units show ${units.map(quote).join(' ')}`]),
+    isPublic: true,
+    read: (sections) => {
+      const shown = parseShow(findSection(sections, 'units')?.stdout ?? '');
+      return shown.flatMap(({ names, state }) =>
+        state.active === 'failed' ? units.filter((unit) => names.includes(unit)) : [],
+      );
+    },
   };
 }
 

@@ -20,6 +20,36 @@ function runOf(unit: string): Promise<string> {
   return inside('k1', `systemctl show --value --property=InvocationID ${unit}`);
 }
 
+onMachines('an update of a unit whose required unit fails', () => {
+  const operator = createOperator({ metadata: { k1: 'name=k1' } });
+
+  it('is untried, and is started when the other one can start', async () => {
+    const text = `[Unit]\nBindsTo=peer.service\nAfter=peer.service\n${LOOP}${HERE}`;
+    const peer = '[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/bin/test ! -e /run/bad\n';
+    await inside('k1', `printf '%s' '${peer}' >/etc/systemd/system/peer.service && systemctl daemon-reload`);
+    operator.write('bound.service', text);
+    expect(await operator.fleetctl('start', 'bound')).toMatchObject({ status: 0 });
+    await inside('k1', 'touch /run/bad && systemctl stop peer');
+    operator.write('bound.service', `# new\n${text}`);
+    expect(await operator.fleetctl('start', '--replace', 'bound')).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(
+        /: it was not started, because peer\.service has failed, which it requires\n.*\n.*\nhint: Its text was not run/,
+      ),
+    });
+    const history = () => operator.fleetctl('history', 'bound', '--no-legend', '--fields=result');
+    expect((await history()).stdout).toBe('untried\ngood\n');
+    await inside('k1', 'rm /run/bad');
+    expect(await operator.fleetctl('reconcile')).toMatchObject({ status: 0 });
+    expect((await history()).stdout).toBe('good\ngood\n');
+    await operator.fleetctl('destroy', 'bound');
+    await inside(
+      'k1',
+      'systemctl stop peer && rm /etc/systemd/system/peer.service && systemctl daemon-reload',
+    );
+  });
+});
+
 onMachines('a unit that another unit starts', () => {
   const operator = createOperator({ metadata: { k1: 'name=k1' } });
 

@@ -54,13 +54,18 @@ function put(
 }
 
 /** Until the function that is returned is called, whatever is started on the machine fails. */
-function failStarts(scene: Scene, machine: string, state = systemdState('failed')): () => void {
+function failStarts(
+  scene: Scene,
+  machine: string,
+  state = systemdState('failed'),
+  journal: readonly string[] = [],
+): () => void {
   const fake = scene.machines.of(machine);
   const { change } = fake;
   fake.change = (changes, cluster) => {
     const outcomes = change.call(fake, changes, cluster);
     put(scene, machine, state.active === 'failed' ? 'failed' : 'dead');
-    const failure = { code: 'not-up', state, detail: '', journal: [] } as const;
+    const failure = { code: 'not-up', state, detail: '', journal } as const;
     return outcomes.map((each) => ({ ...each, state, failure }));
   };
   return () => {
@@ -75,6 +80,48 @@ async function started(text: string, names: readonly string[] = ['m1']): Promise
   await startIt(scene);
   return scene;
 }
+
+describe('an update that systemd does not start, because a required unit has failed', () => {
+  const NEEDS = `[Unit]\nRequires=db.service\n${SLEEP}`;
+  const DEPENDENCY = `${UNIT}: Job ${UNIT}/start failed with result 'dependency'.`;
+  const update = async (
+    before: string,
+    after: string,
+  ): Promise<readonly [Scene, RequestResult, () => void]> => {
+    const scene = await started(before);
+    const fake = scene.machines.of('m1');
+    const db = { text: undefined, record: undefined, state: systemdState('failed') };
+    fake.units.set('db.service', db);
+    const run = fake.units.get(UNIT)?.state.invocation ?? '';
+    // Of the run before.
+    const state = systemdState('dead', { invocation: run, exitCode: 2, exitStatus: 15 });
+    const repair = failStarts(scene, 'm1', state, [DEPENDENCY]);
+    await scene.write(UNIT, after);
+    const result = await startIt(scene, { replace: true });
+    return [scene, result, repair];
+  };
+
+  it('is untried, and not held, if the old text requires it, too', async () => {
+    const [scene, result, repair] = await update(NEEDS, `${NEEDS}# new\n`);
+    expect(requestFailures('start', result)).toEqual([
+      `Error: Cannot start unit "${UNIT}" on machine "m1" (10.0.0.1): it was not started, because db.service has failed, which it requires`,
+      `  ${DEPENDENCY}`,
+      'hint: Its text was not run, so it is not held: when db.service can start, fleetd or "fleetctl reconcile" starts it',
+    ]);
+    await reconcileEverything(scene.ports);
+    expect([await heldOn(scene), linksOn(scene)]).toEqual([undefined, [BOOT]]);
+    expect((await history(scene.ports.registry, UNIT)).rows.map(resultOf)).toEqual(['untried', 'good']);
+    repair();
+    await reconcileEverything(scene.ports);
+    expect(scene.there()).toMatchObject({ m1: expect.arrayContaining([`${UNIT} running`]) });
+  });
+
+  it('is held if its new text adds the requirement, and does not report the end of the old run', async () => {
+    const [scene, result] = await update(SLEEP, NEEDS);
+    expect(requestFailures('start', result)[0]).toContain(': it did not start: inactive (dead)');
+    expect(await heldOn(scene)).toEqual(['m1']);
+  });
+});
 
 describe('a first text', () => {
   it('that fails is not started again by a pass, by start or by systemd, until --retry or another text', async () => {

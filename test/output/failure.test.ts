@@ -476,6 +476,15 @@ it('the hints of apply name its own options', () => {
   ]);
 });
 
+it('a unit that was not started because of a required one names that', () => {
+  const failure = { code: 'not-up', state: systemdState('dead'), detail: '', journal: ['x'] } as const;
+  expect(failureText({ ...failure, required: ['a.service', 'b.service'] })).toEqual({
+    summary: 'it was not started, because a.service and b.service have failed, which it requires',
+    lines: ['x'],
+    hint: 'Its text was not run, so it is not held: when a.service and b.service can start, fleetd or "fleetctl reconcile" starts it',
+  });
+});
+
 describe('a step that failed', () => {
   it.each([
     '/var/lib/fleet/units/a.service is a directory',

@@ -12,6 +12,7 @@ import type { Examination, examineQuery } from '../../src/systemd/examination.ts
 import type { ObserveRequest, observeQuery } from '../../src/systemd/observation.ts';
 import type {
   extendQuery,
+  failedQuery,
   statusQuery,
   unitFileQuery,
   VerifyRequest,
@@ -293,7 +294,9 @@ export function fakeMachines(machines: readonly Machine[]): FakeMachines {
           | typeof verifyQuery
           | typeof examineQuery
           | typeof unitFileQuery
+          | typeof failedQuery
         >({
+          failed: (units) => units.filter((unit) => fake.units.get(unit)?.state.active === 'failed'),
           observation: (request) => fake.observe(request),
           extension: (lease) => fake.extend(lease),
           status: ({ units, lines }) => units.map((unit) => `${unit} on ${name}, ${lines} lines`),
