@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { configError, inQuotes } from '../base/errors.ts';
+import { configError, inQuotes, isFleetError } from '../base/errors.ts';
 import { makeFolders } from '../base/folders.ts';
 import { readTrusted } from '../base/trusted-file.ts';
 import { syncFolder } from '../store/folder.ts';
@@ -29,7 +29,7 @@ export async function prepareEdit(request: ConfigRequest, edit: ConfigEdit): Pro
   const fresh = edit.kind === 'add' ? newConfigPath(request) : undefined;
   const file: ConfigFile = fresh === undefined ? findConfig(request) : { path: fresh, text: '' };
   const text = editConfig(file.path, file.text, edit);
-  const config = readConfig(file.path, parseSections(file.path, text), request);
+  const config = readEdited(file.path, text, request);
   const isNew = fresh !== undefined;
   return {
     path: file.path,
@@ -37,6 +37,16 @@ export async function prepareEdit(request: ConfigRequest, edit: ConfigEdit): Pro
     config,
     write: () => (isNew ? createConfig(file.path, text) : replace(file, text)),
   };
+}
+
+/** Reads the text after the edit. An error says that it is about the edit, because the file itself does not have the fault. */
+function readEdited(path: string, text: string, request: ConfigRequest): Config {
+  try {
+    return readConfig(path, parseSections(path, text), request);
+  } catch (error) {
+    if (!isFleetError(error, 'config')) throw error;
+    throw configError(`cannot make this change: ${error.message}`, error.hint);
+  }
 }
 
 /** Some editors begin a file with this mark, which is not part of the text. */

@@ -77,11 +77,12 @@ describe('fleetctl machines', () => {
     [['add', 'm 2', 'a', '--no-check'], 2, 'must name a machine with letters'],
     [['add', 'm2', 'a', '--port=0', '--no-check'], 2, 'must be a port from 1 to 65535'],
     [['set', 'm1', 'usr=x', '--no-check'], 2, '"usr" in [machine.m1] is not a known key'],
+    [['set', 'm1', 'usr=x', '--no-check'], 2, 'Error: Cannot make this change: '],
     [['set', 'm1', 'address=', '--no-check'], 2, 'has no "address"'],
     [['set', 'm1', 'user'], 2, 'Cannot read "user"'],
     [['set', 'm9', 'user=x'], 4, 'No such machine: "m9"'],
     [['remove', 'm9'], 4, 'No such machine in'],
-    [['remove', 'm1'], 2, 'No machines in the configuration'],
+    [['remove', 'm1'], 2, 'Cannot make this change: no machines in the configuration'],
     [['list'], 2, ''],
     [[], 2, 'Commands: add, set, rename, apply, remove, accept, distrust.'],
   ])('refuses %j, and changes nothing', async (words, status, message) => {
