@@ -34,13 +34,13 @@ require_packages() {
   [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
 }
 
-require_linux() { [ "$(uname -s)" = Linux ] || cannot "Linux with systemd-nspawn is needed, and this is $(uname -s)"; }
+require_linux() { [[ $OSTYPE == linux* ]] || cannot "Linux with systemd-nspawn is needed, and this is $(uname -s)"; }
 
 require_root() {
   require_linux
-  [ "$(id -u)" = 0 ] || cannot "this must run as root, because it starts machines: sudo $0"
+  [ "$EUID" = 0 ] || cannot "this must run as root, because it starts machines: sudo $0"
   shopt -s inherit_errexit
-  CGROUPS=$(cgroup2_mount)
+  find_cgroup2
 }
 
 require_box() {
@@ -55,11 +55,17 @@ require_box() {
 }
 
 # Boxes with cgroup v1 can have v2 in another mount.
-cgroup2_mount() { awk '$3 == "cgroup2" && !seen++ { print $2 }' /proc/mounts; }
+find_cgroup2() {
+  local path type
+  CGROUPS=''
+  while read -r _ path type _; do
+    if [ "$type" = cgroup2 ]; then CGROUPS=$path && return; fi
+  done </proc/mounts
+}
 
 kernel_is_at_least() {
   local major minor
-  IFS=.- read -r major minor _ < <(uname -r)
+  IFS=.- read -r major minor _ </proc/sys/kernel/osrelease
   [ "$((major * 1000 + minor))" -ge "$(($1 * 1000 + $2))" ]
 }
 
@@ -67,7 +73,7 @@ missing_packages() {
   local file package
   while read -r file package; do
     [ -z "$file" ] || [ -e "$file" ] || printf '%s\n' "$package"
-  done <<<"$1" | sort -u
+  done <<<"$1"
 }
 
 require_installable() {

@@ -31,7 +31,8 @@ boot_machine() {
     join_cgroup "$cgroup"
     # The container has cgroup v2 only, also if the box has v1.
     export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
-    exec setsid --fork systemd-nspawn --quiet --settings=no --directory="$home/disk" --bind-ro=/usr --boot \
+    exec setsid --fork systemd-nspawn --quiet --settings=no --directory="$home/disk" --boot \
+      --bind-ro=/usr --bind-ro="${DIR//:/\\:}/units:/usr/lib/systemd/system" \
       --machine="$(nspawn_name "$name")" --hostname="$name" --uuid="$id" \
       --register=no --keep-unit --console=pipe --link-journal=no --resolv-conf=off --timezone=off
   ) </dev/null >>"$home/console.log" 2>&1 9>&-
@@ -60,10 +61,11 @@ wait_for_machine() {
   fi
 }
 
-# A machine is up when its SSH server sends a banner and systemd has booted. Waits up to 30 s for each.
+# A machine is up when systemd has booted and its SSH server sends a banner. Waits up to 30 s for each.
 is_up() {
+  until_true 600 started_or_died "$1" && is_running "$1" || return
   is_cut "$1" || until_true 600 has_banner_or_died "$1"
-  until_true 600 started_or_died "$1" && is_running "$1"
+  is_running "$1"
 }
 
 has_banner_or_died() { has_banner "$(address_of "$1")" || ! is_running "$1"; }
@@ -82,7 +84,7 @@ has_banner() {
 started_or_died() {
   local leader state status=0
   is_running "$1" || return 0
-  leader=$(leader_of "$1" 2>/dev/null) || return 1
+  leader=$(leader_of "$1" 2>/dev/null) && [ -S "/proc/$leader/root/run/systemd/private" ] || return 1
   state=$(timeout 10 nsenter --target "$leader" --mount --pid -- systemctl is-system-running --wait 2>/dev/null 9>&-) || status=$?
   [[ $state == running || $state == degraded || $status == 124 ]]
 }
@@ -98,6 +100,7 @@ leader_of() {
 start_machine() {
   if is_hung "$1"; then fail "$1 is hung: run \"cluster resume $1\""; fi
   if is_running "$1"; then say "$1 is already running" && return; fi
+  unit_folder
   boot_machine "$1"
   wait_for_machine "$1"
 }

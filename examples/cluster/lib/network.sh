@@ -16,8 +16,11 @@ heal_machine() {
 
 is_cut() { [[ " $(cut_addresses) " == *" $(address_of "$1") "* ]]; }
 
+# The addresses, among other words.
 cut_addresses() {
-  { nft list set ip "$(nft_table)" cut 2>/dev/null || true; } | grep -o '127\.[0-9.]*' | tr '\n' ' ' || true
+  local listed
+  listed=$(nft list set ip "$(nft_table)" cut 2>/dev/null) || return 0
+  printf %s "${listed//[,$'\n\t']/ }"
 }
 
 add_nft_table() {

@@ -4,7 +4,8 @@ MOST=100
 
 settings() {
   DIR=$(realpath -m -- "${FLEET_CLUSTER_DIR:-/var/lib/fleet-cluster}")
-  ID=$(printf %s "$DIR" | md5sum | cut -c1-8)
+  ID=$(printf %s "$DIR" | md5sum)
+  ID=${ID:0:8}
   CONF=$DIR/fleet.conf
   KEY=$DIR/id_ed25519
   SUBNET=${FLEET_CLUSTER_SUBNET:-127.77.0}

@@ -13,6 +13,7 @@ up() {
   make_key "$KEY" fleet-cluster
   [ -n "$(machine_names)" ] || rm -rf "$DIR/golden"
   golden_root
+  unit_folder
   [ "$CONTAINERS" = no ] || start_registry
   for name in $(names_to_start "$wanted"); do
     if is_hung "$name"; then say "$name is hung: run \"cluster resume $name\""
