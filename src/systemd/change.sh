@@ -22,11 +22,13 @@ prepare() {
 # in them. The content of a folder that others could write to is refused
 own() {
   umask 077
+  lacks=
   for folder; do
-    [ -d "$folder" ] || mkdir -p "$folder" || return
+    [ -d "$folder" ] || { lacks=yes; continue; }
     [ -O "$folder" ] || { echo "$folder belongs to another user"; return 1; }
     can_change "$folder" || return
   done
+  [ -z "$lacks" ] || mkdir -p "$@" || return
   for mode in $(stat -Lc %a -- "$@"); do
     case "$mode" in *700 | *711) ;; *) narrow "$@"; return ;; esac
   done
