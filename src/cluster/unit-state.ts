@@ -198,10 +198,15 @@ export function isForeign({ name, record, lost, state }: ObservedUnit): boolean 
   return state.load !== 'not-found' || isRunning(state);
 }
 
-/** The file of a unit that fleet did not write, and whether it is masked. Before systemd 248, the file of a mask is `/dev/null`. */
-export function originOf({ name, state }: ObservedUnit): string {
-  if (!isMasked(state)) return state.fragment;
-  return `${['', '/dev/null'].includes(state.fragment) ? name : state.fragment} (masked)`;
+/** The file of a unit that fleet did not write; empty without one. Before systemd 248, the file of a mask is `/dev/null`. */
+export function fileOf({ state }: Pick<ObservedUnit, 'state'>): string {
+  return isMasked(state) && state.fragment === '/dev/null' ? '' : state.fragment;
+}
+
+/** The same for people, and whether the unit is masked. */
+export function originOf(unit: Pick<ObservedUnit, 'name' | 'state'>): string {
+  const file = fileOf(unit);
+  return isMasked(unit.state) ? `${file === '' ? unit.name : file} (masked)` : file;
 }
 
 /** Whether fleet wrote the unit. */

@@ -74,9 +74,11 @@ function usualPlaces({ env, cwd, home }: ConfigRequest): readonly ConfigCandidat
 function readText(place: ConfigCandidate): string | undefined {
   const bytes = readBytes(place);
   if (bytes === undefined) return undefined;
-  if (!isUtf8(bytes)) throw cannotRead(place, 'it is not UTF-8 text');
+  if (!isUtf8(bytes)) throw cannotRead(place, 'it is not UTF-8 text', undefined, CONVERT);
   return new TextDecoder().decode(bytes);
 }
+
+const CONVERT = 'Convert it, for example: iconv -f ISO-8859-1 -t UTF-8 FILE >NEW';
 
 function readBytes(place: ConfigCandidate): Buffer | undefined {
   try {

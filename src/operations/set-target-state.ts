@@ -1,6 +1,6 @@
 import { FleetError } from '../base/errors.ts';
 import { type ClusterSnapshot, type DesiredUnit, observedOn } from '../cluster/snapshot.ts';
-import { isForeign, originOf } from '../cluster/unit-state.ts';
+import { fileOf, isForeign, isMasked } from '../cluster/unit-state.ts';
 import type { Action } from '../plan/steps.ts';
 import type { PassOptions, ReconcileReport } from '../reconcile/pass.ts';
 import type { Ports } from '../reconcile/ports.ts';
@@ -182,11 +182,16 @@ function isKeptAway({ unit, failures }: UnitResult, report: ReconcileReport | un
   return isHeld && !isThere && plans.every(({ changes }) => changes.every((change) => change.unit !== unit));
 }
 
-function notLoaded({ name }: DesiredUnit): UnitProblem {
-  const error = new FleetError('not-loaded', `Cannot stop unit "${name}": it is not loaded`, {
-    hint: 'To see its state: fleetctl list-unit-files',
-  });
-  return { unit: name, error };
+function notLoaded({ name, machine }: DesiredUnit): UnitProblem {
+  // A unit keeps its assignment until it is known to be removed.
+  const [why, hint] =
+    machine === undefined
+      ? ['it is not loaded', 'To see its state: fleetctl list-unit-files']
+      : [
+          'it is inactive in the registry, but may still be on its machine',
+          `Remove it there: fleetctl unload ${name}; or load it again: fleetctl load ${name}`,
+        ];
+  return { unit: name, error: new FleetError('not-loaded', `Cannot stop unit "${name}": ${why}`, { hint }) };
 }
 
 async function pass(
@@ -239,6 +244,6 @@ function foreignCopies(unit: string, { machines }: ClusterSnapshot): readonly Fo
   return machines.flatMap((view) => {
     const observed = observedOn(view, unit);
     if (observed === undefined || !isForeign(observed)) return [];
-    return [{ unit, machine: machineRef(view), path: originOf(observed) }];
+    return [{ unit, machine: machineRef(view), path: fileOf(observed), masked: isMasked(observed.state) }];
   });
 }

@@ -83,7 +83,12 @@ export type RequestResult = {
 };
 
 /** `path` is empty for a unit without a file. */
-export type ForeignUnit = { readonly unit: string; readonly machine: MachineRef; readonly path: string };
+export type ForeignUnit = {
+  readonly unit: string;
+  readonly machine: MachineRef;
+  readonly path: string;
+  readonly masked: boolean;
+};
 
 export type DifferingFile = {
   readonly unit: string;

@@ -113,7 +113,9 @@ function machineLines(verb: UnitVerb, about: About, entry: UnitFailure): readonl
   const { summary, lines, hint } = entryText(entry, about);
   // The summary names an unreachable machine.
   const where = failure.code === 'unreachable' ? '' : ` on machine ${machineTitle(machine)}`;
-  const isStopped = failure.code === 'step' && failure.step === 'rewrite';
+  // A stop needs no new unit file, and one that has nothing else to do has found the unit stopped.
+  const isStopped =
+    failure.code === 'step' && (failure.step === 'rewrite' || (verb === 'stop' && failure.step === 'write'));
   return [
     `Error: Cannot ${isStopped ? 'update' : verb} unit "${about.unit}"${where}: ${summary}`,
     ...lines.map((line) => `  ${line}`),
@@ -127,9 +129,11 @@ function storedLines(
   { failures, target, triggers, stays }: UnitResult,
   dryRun: boolean,
 ): readonly string[] {
-  const unreached = failures.flatMap(({ machine, failure }) =>
-    failure.code === 'unreachable' ? { machine: machine.name, mayBeDown: failure.mayBeDown } : [],
-  );
+  const unreached = failures.flatMap(({ machine: { name: machine }, failure }) => {
+    if (failure.code === 'unreachable') return { machine, mayBeDown: failure.mayBeDown };
+    // Nothing can be changed on a machine whose folders cannot be written.
+    return failure.code === 'step' && failure.step === 'prepare' ? { machine, mayBeDown: false } : [];
+  });
   if (unreached.length === 0 || verb === 'reconcile' || verb === 'drain') return [];
   if (target === 'launched' && stays?.code === 'held') return [];
   const unreachable = unreached.flatMap(({ machine, mayBeDown }) => (mayBeDown ? machine : []));

@@ -20,10 +20,11 @@ export function requestJson(request: RequestResult, dryRun: boolean): object {
     created: [...(request.created ?? [])],
     alone: [...(request.alone ?? [])],
     kept: [...(request.kept ?? [])],
-    foreign: (request.foreign ?? []).map(({ unit, machine, path }) => ({
+    foreign: (request.foreign ?? []).map(({ unit, machine, path, masked }) => ({
       unit,
       machine: machineJson(machine),
       path: path === '' ? null : path,
+      masked,
     })),
     differing: request.differing.map(({ unit, path }) => ({ unit, path })),
     templates: [...(request.templates ?? [])],

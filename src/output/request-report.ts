@@ -1,6 +1,6 @@
 import type { Reason } from '../cluster/reason.ts';
 import type { RestartResult } from '../operations/restart.ts';
-import type { RequestResult, UnitResult } from '../operations/unit-result.ts';
+import type { ForeignUnit, RequestResult, UnitResult } from '../operations/unit-result.ts';
 import { isUnschedulable } from '../operations/unschedulable.ts';
 import { machineLabel, machineTitle } from './format.ts';
 import { heldLines, planLines, type ReportLines, workLines } from './report.ts';
@@ -99,11 +99,13 @@ function warnings(request: RequestResult, dryRun: boolean): readonly string[] {
         `Warning: unit "${unit}" ${isBack ? 'has' : 'is to have'} its old text ${hash.slice(0, 7)} again, because the new one failed`,
     ),
     ...results.flatMap(leftProcesses),
-    ...(dryRun ? foreign : []).map(
-      ({ unit, machine, path }) =>
-        `Warning: unit "${unit}" stays on machine ${machineTitle(machine)}, because fleet did not install it${path === '' ? '' : `: ${path}`}`,
-    ),
+    ...(dryRun ? foreign : []).map(foreignLine),
   ];
+}
+
+function foreignLine({ unit, machine, path, masked }: ForeignUnit): string {
+  const origin = masked ? `${path === '' ? unit : path} (masked)` : path;
+  return `Warning: unit "${unit}" stays on machine ${machineTitle(machine)}, because fleet did not install it${origin === '' ? '' : `: ${origin}`}`;
 }
 
 /** The processes that KillMode= kept when their unit was stopped. */

@@ -12,7 +12,7 @@ import {
   type Token,
   unitNamed,
 } from '../cluster/snapshot.ts';
-import { isForeign } from '../cluster/unit-state.ts';
+import { isForeign, originOf } from '../cluster/unit-state.ts';
 import { unreachableFailure } from '../cluster/unreachable.ts';
 import type { Rollout } from '../plan/rollout.ts';
 import {
@@ -196,7 +196,7 @@ function obstacleOn(machine: MachineView, unit: string, snapshot: ClusterSnapsho
   if (cluster !== undefined) return { code: 'other-cluster', cluster };
   const there = observedOn(machine, unit);
   if (there === undefined || !isForeign(there)) return undefined;
-  return { code: 'foreign', path: there.state.fragment };
+  return { code: 'foreign', path: originOf(there) };
 }
 
 /** Whether the decision requires a change on that machine. */

@@ -104,9 +104,10 @@ describe('a file that cannot be read', () => {
 
   it('is not UTF-8', async () => {
     const load = box.loadText(Buffer.from('[machine.caf\xe9]', 'latin1'));
-    expect((await problemOf(load, box.cwd))[0]).toBe(
+    expect(await problemOf(load, box.cwd)).toEqual([
       'cannot read the configuration "fleet.conf": it is not UTF-8 text',
-    );
+      'Convert it, for example: iconv -f ISO-8859-1 -t UTF-8 FILE >NEW',
+    ]);
   });
 
   it.each([

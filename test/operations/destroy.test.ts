@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { destroy } from '../../src/operations/set-target-state.ts';
+import { destroy, stop } from '../../src/operations/set-target-state.ts';
 import { cat } from '../../src/operations/unit-texts.ts';
 import { requestJson } from '../../src/output/request-json.ts';
 import { dryRunReport, requestReport } from '../../src/output/request-report.ts';
@@ -80,7 +80,11 @@ describe('destroy', () => {
     const state = systemdState('running', { load: 'masked', fragment: '/usr/lib/systemd/system/g.service' });
     const theirs = { text: 'theirs', record: undefined, state };
     scene.machines.of('m1').units.set('g.service', theirs);
-    await scene.start('g');
+    const [failure] = (await scene.start('g')).results.flatMap(({ failures }) => failures);
+    expect(failure?.failure).toEqual({
+      code: 'foreign',
+      path: '/usr/lib/systemd/system/g.service (masked)',
+    });
     const { ports } = scene;
     const preview = {
       ...ports,
@@ -90,7 +94,12 @@ describe('destroy', () => {
     const request = await destroy(preview, ['g', 'a']);
     expect(requestJson(request, true)).toMatchObject({
       foreign: [
-        { unit: 'g.service', machine: { name: 'm1' }, path: '/usr/lib/systemd/system/g.service (masked)' },
+        {
+          unit: 'g.service',
+          machine: { name: 'm1' },
+          path: '/usr/lib/systemd/system/g.service',
+          masked: true,
+        },
       ],
     });
     expect(dryRunReport('destroy', request)).toEqual({
@@ -115,6 +124,14 @@ describe('destroy', () => {
       'g.service: unreachable on m1',
     ]);
     expect(await scene.wanted()).toEqual({ 'a.service': 'inactive m1', 'g.service': 'inactive' });
+    expect((await stop(scene.ports, ['a'])).problems.map(({ error }) => [error.message, error.hint])).toEqual(
+      [
+        [
+          'Cannot stop unit "a.service": it is inactive in the registry, but may still be on its machine',
+          'Remove it there: fleetctl unload a.service; or load it again: fleetctl load a.service',
+        ],
+      ],
+    );
     scene.machines.of('m1').unreachable = undefined;
     expect(outcome(await destroy(scene.ports, ['a', 'g']))).toEqual([
       'a.service: inactive',

@@ -169,6 +169,22 @@ describe('what does not hold', () => {
     });
   });
 
+  it('a stop on a machine whose folders cannot be written says that the target state is stored', () => {
+    const failure = { code: 'step', step: 'prepare', detail: '/etc: Read-only file system' } as const;
+    expect(report('stop', { target: 'loaded', failures: [{ ...failed, failure }] }).err).toEqual([
+      'Error: Cannot stop unit "a.service" on machine "m1" (10.0.0.1): could not prepare the folders of fleet: "/etc: Read-only file system"',
+      'hint: The user needs root rights there, and /etc, /var/lib and /run must be writable',
+      'hint: Its target state loaded is stored: fleetd or "fleetctl reconcile" applies it when the machine can be used',
+    ]);
+  });
+
+  it('a second stop whose new text does not fit on the disk does not say that the unit runs', () => {
+    const failure = { code: 'step', step: 'write', detail: 'No space left on device' } as const;
+    expect(report('stop', { target: 'loaded', failures: [{ ...failed, failure }] }).err[0]).toMatch(
+      /^Error: Cannot update unit "a\.service" on machine "m1" .*: could not write the unit file/,
+    );
+  });
+
   it.each<UnitVerb>(['unload', 'destroy'])('%s says what to do about a machine that is gone', (verb) => {
     const { out, err } = report(verb, { target: 'inactive', failures: [silent] });
     expect(out).toEqual([]);
