@@ -4,14 +4,19 @@
 // the clone inherits --global. It installs none of them, and links the global package to the clone, which npm
 // deletes afterwards (npm/cli#8440, npm/cli#4148; fixed by npm/pacote#494).
 import { spawnSync } from 'node:child_process';
-import { existsSync, lstatSync, mkdirSync, realpathSync, unlinkSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readFileSync, realpathSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
 const { npm_config_global_prefix: prefix = '', npm_package_name: name = '' } = process.env;
 
-if (!existsSync('node_modules')) run('npm ci --global=false --include=dev --ignore-scripts --prefer-offline');
-else replaceLink(join(prefix, 'lib/node_modules', name));
-run('npm run build');
+const folder = realpathSync('.');
+const isClone = /[\\/]_cacache[\\/]tmp[\\/]git-clone/.test(folder);
+const isFirst = !existsSync('node_modules');
+
+if (isFirst) run('npm ci --global=false --include=dev --ignore-scripts --prefer-offline');
+else if (isClone) replaceLink(join(prefix, 'lib/node_modules', name));
+// In a clone, the second run follows.
+if (!isFirst || !isClone) run(JSON.parse(readFileSync('package.json', 'utf8')).scripts.build);
 
 function run(command) {
   const { status } = spawnSync(command, { shell: true, stdio: ['ignore', 'inherit', 'inherit'] });
@@ -20,9 +25,7 @@ function run(command) {
 
 /** Replaces a link to this clone of npm's by an empty folder, into which npm then unpacks the package. */
 function replaceLink(path) {
-  const clone = realpathSync('.');
-  if (!/[\\/]_cacache[\\/]tmp[\\/]git-clone/.test(clone)) return;
-  if (!lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() || realpathSync(path) !== clone) return;
+  if (!lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() || realpathSync(path) !== folder) return;
   unlinkSync(path);
   mkdirSync(path);
 }

@@ -107,7 +107,7 @@ function nodeBinary(major: string): string {
 const PARTS = ['.npmrc', 'CHANGELOG.md', 'LICENSE', 'README.md', 'bin', 'examples', 'package.json'];
 const SOURCES = [...PARTS, 'package-lock.json', 'src'];
 /** The development packages that the build does not need. They are large, and `npm ci` has installed them here. */
-const TOOLS = ['@biomejs/biome', 'knip', 'typescript', 'vitest'];
+const TOOLS = ['@biomejs/biome', '@types/ini', '@types/node', '@types/ssh2', 'knip', 'typescript', 'vitest'];
 
 describe('npm install --global', () => {
   const folder = mkdtempSync(join(tmpdir(), 'fleet-npm-'));
