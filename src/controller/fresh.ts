@@ -1,10 +1,9 @@
 import type { Failure } from '../cluster/failure.ts';
 import { type ClusterSnapshot, observedOn, readableOf } from '../cluster/snapshot.ts';
-import { plan } from '../plan/plan.ts';
-import { rolloutsOf } from '../plan/rollout.ts';
 import { changesIn, hasStep, type UnitChange } from '../plan/step.ts';
+import { plansFor } from '../reconcile/decided-plans.ts';
 import type { PassOptions, ReconcileReport } from '../reconcile/pass.ts';
-import { machinesOf, placementsOf, unseenOf } from '../schedule/decision.ts';
+import { machinesOf } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
 
 /**
@@ -25,10 +24,8 @@ export function machinesToObserve(
   if ([...actions.values()].some((action) => action === 'restart' || action === 'run')) return all;
   const decisions = schedule(snapshot, readableOf(scope, snapshot));
   if (decisions.some(({ kind }) => kind === 'move' || kind === 'unschedulable')) return all;
-  const placements = placementsOf(decisions, scope);
-  const plans = plan(snapshot, placements, { actions });
+  const { plans, rollouts } = plansFor(decisions, snapshot, scope, { actions, isGated: false });
   // Whether a copy may go down depends on the states of all others.
-  const rollouts = rolloutsOf(plans, { snapshot, placements, unseen: unseenOf(decisions) });
   if (rollouts.some(({ up, down, updated }) => up.size + down.length + updated.length > 1)) return all;
   const verified = new Set(
     changesIn(plans).flatMap(({ machine, change }) =>

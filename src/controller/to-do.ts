@@ -6,10 +6,9 @@ import {
   machineWithId,
   readableOf,
 } from '../cluster/snapshot.ts';
-import { plan } from '../plan/plan.ts';
-import { rolloutsOf } from '../plan/rollout.ts';
 import { changesIn, type Obstacle } from '../plan/step.ts';
-import { type Decision, machinesOf, placementsOf, unseenOf } from '../schedule/decision.ts';
+import { plansFor } from '../reconcile/decided-plans.ts';
+import { type Decision, machinesOf } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
 
 /** The units of one pass, and the names of the machines that it has to observe. */
@@ -42,12 +41,10 @@ export function toDo(snapshot: ClusterSnapshot): ToDo {
       held.machines.map(({ name }) => name),
     );
   for (const unit of provenUnits(snapshot)) groups.add(unit, 'release', []);
-  const placements = placementsOf(decisions, scope);
-  const unseen = unseenOf(decisions);
-  const plans = plan(snapshot, placements, { rollouts: { unseen } });
+  const { plans, rollouts } = plansFor(decisions, snapshot, scope, { isGated: true });
   // The instances of a template get a new text in one pass, because its pieces follow each other.
   const changed = new Set(changesIn(plans).map(({ change }) => change.unit));
-  for (const [index, { units: members }] of rolloutsOf(plans, { snapshot, placements, unseen }).entries()) {
+  for (const [index, { units: members }] of rollouts.entries()) {
     for (const unit of members) if (changed.has(unit)) groups.add(unit, `rollout ${index}`, []);
   }
   for (const { machine, change } of changesIn(plans)) {

@@ -20,7 +20,7 @@ import { tiesBetween, withTies } from './ties.ts';
 /** Options of {@link plan}. */
 export type PlanOptions = {
   /** The actions that a command requests for units in this pass only, in addition to their target states. */
-  readonly actions?: ReadonlyMap<string, Action | undefined>;
+  readonly actions?: ReadonlyMap<string, Action | undefined> | undefined;
   /** Undefined if the caller orders copies itself. */
   readonly rollouts?: Pick<RolloutContext, 'unseen' | 'limits'> | undefined;
 };

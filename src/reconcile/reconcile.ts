@@ -1,20 +1,13 @@
 import type { UnitOutcome } from '../cluster/failure.ts';
-import {
-  type ClusterSnapshot,
-  type DesiredUnit,
-  everyUnit,
-  type MachineView,
-  readableOf,
-} from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, type DesiredUnit, everyUnit, type MachineView } from '../cluster/snapshot.ts';
 import { orderOf } from '../plan/order.ts';
-import { plan } from '../plan/plan.ts';
-import { rolloutsOf } from '../plan/rollout.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { RegistryView } from '../registry/view.ts';
-import { type Decision, leavingOf, placementsOf, unseenOf } from '../schedule/decision.ts';
+import { type Decision, leavingOf } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
+import { plansFor } from './decided-plans.ts';
 import { decided, planned } from './events.ts';
 import { execute, executeWaves, isOutOfReach, unreached } from './execute.ts';
 import { logDecisions, logOutcomes } from './log.ts';
@@ -87,14 +80,13 @@ async function runPass(
     const scope = only === 'everything' ? everyUnit(registry.units.values(), views) : named;
     const { snapshot, decisions, known } = await assign(ports, views, scope, drain);
     const tending = tendVoters(ports, snapshot, known);
-    const placements = placementsOf(decisions, readableOf(scope, snapshot));
-    const unseen = unseenOf(decisions);
-    const plans = plan(snapshot, placements, {
+    const isGated = maxParallel === undefined;
+    const { plans, placements, rollouts } = plansFor(decisions, snapshot, scope, {
       actions,
-      rollouts: maxParallel === undefined ? { unseen, limits } : undefined,
+      limits,
+      isGated,
     });
     const leaving = leavingOf(decisions);
-    const rollouts = rolloutsOf(plans, { snapshot, placements, unseen, limits });
     const order = orderOf({ plans, snapshot, placements, leaving, maxParallel, rollouts });
     emit({ kind: 'planned', waves: order.map((wave) => wave.plans.map(planned)) });
     let wave = 0;
