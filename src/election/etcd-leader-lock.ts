@@ -9,8 +9,7 @@ import { refused } from '../store/etcd/trouble.ts';
 import { attempt } from '../store/system-error.ts';
 import type { LeaderLock } from './leadership.ts';
 
-/** The limit of a watch without an answer, after which the key is read again, and the pause after a failure, in ms. */
-const WATCH_SILENCE = 10_000;
+/** The pause after a failed watch, in ms. */
 const WATCH_PAUSE = 500;
 
 /**
@@ -60,7 +59,7 @@ export function etcdLeaderLock(options: EtcdOptions, ttlMs: number): LeaderLock 
     },
     leave: revoke,
     async waitUntilFree(signal) {
-      const hasChanged = await client.watch(key, seen, WATCH_SILENCE, signal);
+      const hasChanged = await client.watch(key, seen, signal);
       if (!hasChanged) await sleep(WATCH_PAUSE, undefined, { signal }).catch(() => {});
     },
     close: async () => client.close(),

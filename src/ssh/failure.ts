@@ -54,12 +54,8 @@ function cannotReachIt(target: SshTarget): string {
 }
 
 /** A connection, or a command on it, that was lost: `Lost machine "m1" (127.77.0.1:22): connection closed`. */
-export function lost(target: SshTarget, what: string, options: FailureOptions = {}): FleetError {
-  return new FleetError(
-    'ssh-lost',
-    `Lost machine "${target.name}" (${hostAndPort(target)}): ${what}`,
-    options,
-  );
+export function lost(target: SshTarget, what: string): FleetError {
+  return new FleetError('ssh-lost', `Lost machine "${target.name}" (${hostAndPort(target)}): ${what}`);
 }
 
 /** SSH_DISCONNECT_KEY_EXCHANGE_FAILED (RFC 4253, 11.1). */

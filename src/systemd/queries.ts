@@ -116,18 +116,20 @@ export function failedQuery(units: readonly string[]): Query<readonly string[], 
   };
 }
 
+/** The number of lines of a journal that a failure shows. */
+const JOURNAL_LINES = 10;
+
 /** The last lines of the journal of each unit since a change script of this session began, by unit. */
-export function journalsQuery(
-  units: readonly string[],
-  lines: number,
-): Query<ReadonlyMap<string, readonly string[]>> {
+export function journalsQuery(units: readonly string[]): Query<ReadonlyMap<string, readonly string[]>> {
   return {
     kind: 'journals',
-    request: { units, lines },
+    request: units,
     script: complete('journals', [
       // Otherwise journald may not have read yet what a process wrote just before it ended.
       'journalctl --quiet --sync </dev/null >/dev/null 2>&1',
-      ...units.map((unit, index) => `section journal:${index} from journal ${quote(unit)} ${lines} "$began"`),
+      ...units.map(
+        (unit, index) => `section journal:${index} from journal ${quote(unit)} ${JOURNAL_LINES} "$began"`,
+      ),
     ]),
     isPublic: true,
     read: (sections) =>

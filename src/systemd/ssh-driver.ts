@@ -26,8 +26,7 @@ import { readOutcomes } from './read-outcomes.ts';
 import { MACHINE_PATHS, type MachinePaths } from './script.ts';
 import { ScriptRunner } from './script-runner.ts';
 
-/** How many journal lines are shown for a failed unit, and for how many units of one machine. */
-const JOURNAL_LINES = 10;
+/** For how many failed units of one machine journal lines are shown. */
 const JOURNAL_UNITS = 20;
 
 /** The limit of a change, in ms: two waits for the lock, one for stops, one for starts, and some reserve. */
@@ -189,13 +188,11 @@ async function withJournals(
 ): Promise<readonly UnitOutcome[]> {
   const shown = outcomes.filter(({ failure }) => hasJournal(failure)).map(({ unit }) => unit);
   if (shown.length === 0) return outcomes;
-  const journals = await ask(journalsQuery(shown.slice(0, JOURNAL_UNITS), JOURNAL_LINES)).catch(
-    (error: unknown) => {
-      // The outcomes are known, even if the journals are not.
-      if (isFleetError(error)) return new Map<string, readonly string[]>();
-      throw error;
-    },
-  );
+  const journals = await ask(journalsQuery(shown.slice(0, JOURNAL_UNITS))).catch((error: unknown) => {
+    // The outcomes are known, even if the journals are not.
+    if (isFleetError(error)) return new Map<string, readonly string[]>();
+    throw error;
+  });
   return outcomes.map((outcome) => {
     const journal = journals.get(outcome.unit);
     if (!hasJournal(outcome.failure) || journal === undefined) return outcome;

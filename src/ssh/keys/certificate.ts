@@ -7,7 +7,6 @@ export type Certificate = {
   readonly kind: 'user' | 'host' | 'unknown';
   /** The certified key, in wire form. */
   readonly publicKey: Buffer;
-  readonly keyId: string;
   /** User or host names; an empty list means all. */
   readonly principals: readonly string[];
   /** Seconds since 1970. */
@@ -69,7 +68,7 @@ function readFields(blob: Buffer, plainType: string, fields: number): Certificat
   const publicKey = wireStrings(plainType, ...Array.from({ length: fields }, () => reader.string()));
   reader.uint64(); // a serial number
   const kind = KINDS[reader.uint32()] ?? 'unknown';
-  const keyId = reader.text();
+  reader.text(); // the key id
   const principals = new WireReader(reader.string()).strings().map(String);
   const [validAfter, validBefore] = [reader.uint64(), reader.uint64()];
   const criticalOptions = new WireReader(reader.string())
@@ -84,7 +83,7 @@ function readFields(blob: Buffer, plainType: string, fields: number): Certificat
   // A certificate cannot certify another one, and nothing may follow the signature.
   const isSigned = reader.isAtEnd && isSignedBy(authority, signed, signature);
   const validity = { validAfter, validBefore };
-  return { kind, publicKey, keyId, principals, ...validity, criticalOptions, authority, isSigned };
+  return { kind, publicKey, principals, ...validity, criticalOptions, authority, isSigned };
 }
 
 const KINDS: Readonly<Record<number, 'user' | 'host'>> = { 1: 'user', 2: 'host' };

@@ -21,6 +21,8 @@ export type CallResult =
 
 /** How long one endpoint may send nothing before the next one is tried, in ms. */
 const SILENCE = 2_000;
+/** How long a watch may send nothing before it ends, in ms: the connection may be dead. */
+const WATCH_SILENCE = 10_000;
 
 /**
  * etcd over its v3 JSON gateway (https://etcd.io/docs/v3.4/dev-guide/api_grpc_gateway). Endpoints are tried in
@@ -59,10 +61,9 @@ export class EtcdClient {
   }
 
   /**
-   * Waits for a change of `key` after a revision of etcd, at most `silence` ms without data. False when the watch
-   * ended for another reason: the caller reads again and starts the next watch from there, so it misses no change.
+   * Waits for a change of `key` after a revision of etcd. False when the watch ended for another reason: the caller reads again and starts the next watch from there, so it misses no change.
    */
-  async watch(key: string, after: bigint, silence: number, signal: AbortSignal): Promise<boolean> {
+  async watch(key: string, after: bigint, signal: AbortSignal): Promise<boolean> {
     const found = new AbortController();
     const create = { key: toBase64(key), start_revision: `${after + 1n}` };
     const onLine = (line: string): void => {
@@ -77,7 +78,7 @@ export class EtcdClient {
           path: '/v3/watch',
           body,
           token,
-          silence,
+          silence: WATCH_SILENCE,
           signal: ended,
           onLine,
         }),

@@ -27,8 +27,6 @@ export function openEtcdStore(options: EtcdOptions): Store {
   return new EtcdStore(options);
 }
 
-/** How long a watch may send nothing before the head is read again, in ms: the connection may be dead. */
-const WATCH_SILENCE = 10_000;
 /** How long to wait after a failed read or watch, in ms. */
 const WATCH_PAUSE = 500;
 /** After so many lost races the cause must be another one. */
@@ -69,8 +67,7 @@ class EtcdStore implements Store {
         const found = await this.#read([], ended).catch(() => undefined);
         if (found !== undefined && found.snapshot.revision !== after) return !ended.aborted;
         const told =
-          found !== undefined &&
-          (await this.#client.watch(this.#keys.head, found.etcdRevision, WATCH_SILENCE, ended));
+          found !== undefined && (await this.#client.watch(this.#keys.head, found.etcdRevision, ended));
         if (!told) await sleep(WATCH_PAUSE, undefined, { signal: ended }).catch(() => {});
       }
       return false;
