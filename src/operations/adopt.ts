@@ -3,6 +3,7 @@ import { type DesiredUnit, type MachineView, observedOn } from '../cluster/snaps
 import { isForeign, isRunning } from '../cluster/unit-state.ts';
 import type { Machine } from '../machine/machine.ts';
 import { selectMachine } from '../machine/selector.ts';
+import { withObservations } from '../reconcile/observe.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { reconcile } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
@@ -12,7 +13,6 @@ import { unitFileQuery } from '../systemd/queries.ts';
 import { templateOf, type UnitName } from '../unit/unit-name.ts';
 import { draftOf } from './draft.ts';
 import { type LocalUnit, unitNameOf } from './local-file.ts';
-import { withObservations } from './observe-cluster.ts';
 import { overrule, requestedBy } from './overruled.ts';
 import { refuseTemplate } from './set-target-state.ts';
 import { type RequestResult, requestResult } from './unit-result.ts';

@@ -1,5 +1,5 @@
 import { FleetError, isFleetError } from '../base/errors.ts';
-import { type DesiredUnit, otherCluster } from '../cluster/snapshot.ts';
+import { type DesiredUnit, isChangeable } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import {
   describeMachine,
@@ -105,7 +105,7 @@ async function onlyHolder(ports: Ports, unit: DesiredUnit): Promise<Machine> {
   const snapshot = await observeCluster(ports);
   const holders = snapshot.machines.filter(
     (view) =>
-      otherCluster(view, snapshot) === undefined &&
+      isChangeable(view, snapshot) &&
       view.observation?.units.some(({ name, record }) => name === unit.name && record !== undefined),
   );
   const [holder] = holders;

@@ -1,9 +1,8 @@
 import { type FleetError, isFleetError } from '../base/errors.ts';
 import { leaseOf } from '../cluster/lease.ts';
 import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
-import type { Machine } from '../machine/machine.ts';
 import { observedEarly } from '../reconcile/early.ts';
-import { machineEdits, type Observations, observe, unseenBy } from '../reconcile/observe.ts';
+import { machineEdits, unseenBy, viewsOf } from '../reconcile/observe.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { snapshotOf } from '../reconcile/snapshot.ts';
 import { asProposed } from '../registry/inventory.ts';
@@ -86,31 +85,6 @@ async function remember(ports: Ports, views: readonly MachineView[], registry: R
     if (!isFleetError(error, 'registry-unavailable') && !isFleetError(error, 'registry-outdated'))
       throw error;
   }
-}
-
-/** Observes machines as {@link observe} does. Their sessions are open while `work` runs. */
-export async function withObservations<T>(
-  ports: Ports,
-  registry: RegistryView,
-  request: ObserveRequest,
-  work: (observations: Observations) => Promise<T>,
-  machines?: readonly Machine[],
-): Promise<T> {
-  const observations = await observe(ports, registry, request, machines);
-  try {
-    return await work(observations);
-  } finally {
-    for (const session of observations.sessions.values()) session.close();
-  }
-}
-
-/** Observes all machines once. */
-export function viewsOf(
-  ports: Ports,
-  registry: RegistryView,
-  request: ObserveRequest,
-): Promise<readonly MachineView[]> {
-  return withObservations(ports, registry, request, async ({ views }) => views);
 }
 
 /** The interval of observations in ms, if the registry does not change. A controller that grants a lease usually changes it. */

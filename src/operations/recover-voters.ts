@@ -1,5 +1,6 @@
 import { type DesiredUnit, type MachineView, TOKEN_MARGIN } from '../cluster/snapshot.ts';
 import { voterCount } from '../quorum/choose.ts';
+import { viewsOf } from '../reconcile/observe.ts';
 import { aheadOf, revisionAt } from '../reconcile/outdated.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { snapshotOf } from '../reconcile/snapshot.ts';
@@ -8,7 +9,6 @@ import type { StoredUnit } from '../registry/edit.ts';
 import { currentName } from '../registry/inventory.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
-import { viewsOf } from './observe-cluster.ts';
 import { recoverUnits } from './recovered-units.ts';
 
 /** A registry that has lost the majority of its voters, as the rest of them has it. */

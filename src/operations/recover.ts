@@ -1,6 +1,6 @@
 import { FleetError } from '../base/errors.ts';
 import { MAX_LEAD, type MachineView } from '../cluster/snapshot.ts';
-import { machineEdits } from '../reconcile/observe.ts';
+import { machineEdits, viewsOf } from '../reconcile/observe.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { snapshotOf } from '../reconcile/snapshot.ts';
 import { unusable } from '../reconcile/trust.ts';
@@ -14,7 +14,6 @@ import { parseUnitName } from '../unit/unit-name.ts';
 import { machineNamed } from './find-machine.ts';
 import { type UnreachableMachine, unreachableMachines } from './listing.ts';
 import { unitMatcher } from './local-file.ts';
-import { viewsOf } from './observe-cluster.ts';
 import { type RecoveredUnits, recoverUnits } from './recovered-units.ts';
 
 /** The decisions of an operator. */

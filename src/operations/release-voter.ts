@@ -1,12 +1,12 @@
 import { FleetError } from '../base/errors.ts';
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
 import { chooseVoters } from '../quorum/choose.ts';
+import { viewsOf } from '../reconcile/observe.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { snapshotOf } from '../reconcile/snapshot.ts';
 import { candidatesOf, tendVoters } from '../reconcile/voters.ts';
 import { currentName } from '../registry/inventory.ts';
 import type { RegistryView } from '../registry/view.ts';
-import { viewsOf } from './observe-cluster.ts';
 
 /** A removed machine must not be a voter; a drained one may be, if the other voters are enough without it. */
 export type Departure = { readonly machine: string; readonly kind: 'drain' | 'remove' };

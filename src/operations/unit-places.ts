@@ -5,13 +5,13 @@ import { type Drift, driftOf } from '../cluster/drift.ts';
 import {
   type ClusterSnapshot,
   type DesiredUnit,
+  isChangeable,
   type MachineView,
   observedOn,
-  otherCluster,
 } from '../cluster/snapshot.ts';
 import { isOurs, type SystemdState } from '../cluster/unit-state.ts';
 import type { Machine } from '../machine/machine.ts';
-import type { Observations } from '../reconcile/observe.ts';
+import { type Observations, withObservations } from '../reconcile/observe.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { snapshotOf } from '../reconcile/snapshot.ts';
 import { clusterMachines } from '../registry/inventory.ts';
@@ -29,7 +29,6 @@ import {
   unreachableMachines,
 } from './listing.ts';
 import { namedUnitOf } from './local-file.ts';
-import { withObservations } from './observe-cluster.ts';
 import { type Selection, selectUnits } from './select-units.ts';
 import type { UnitProblem } from './unit-result.ts';
 
@@ -156,8 +155,7 @@ function locate(
   snapshot: ClusterSnapshot,
 ): Omit<UnitPlaces, 'problems'> & { readonly missing: readonly DesiredUnit[] } {
   const requested = new Set(units.map(({ name }) => name));
-  const isUsable = (view: MachineView): boolean =>
-    view.observation !== undefined && otherCluster(view, snapshot) === undefined;
+  const isUsable = (view: MachineView): boolean => isChangeable(view, snapshot);
   const places = snapshot.machines.filter(isUsable).flatMap((view) =>
     units
       .filter((unit) => isOn(unit, view))

@@ -26,12 +26,40 @@ export function unseenBy({ id, units: there }: Observation, { units }: RegistryV
     .map(({ name }) => name);
 }
 
+/** What an observation needs. */
+type ObservingPorts = Pick<Ports, 'driver' | 'machines' | 'clock' | 'observer' | 'emit'>;
+
 /**
  * Observes machines in parallel, by default all of the cluster. A machine that does not answer, or contradicts the registry, is data, not an error.
- * The caller closes the sessions; after an error none is open.
+ * Their sessions are open while `work` runs.
  */
-export async function observe(
-  ports: Pick<Ports, 'driver' | 'machines' | 'clock' | 'observer' | 'emit'>,
+export async function withObservations<T>(
+  ports: ObservingPorts,
+  registry: KnownMachines,
+  request: ObserveRequest,
+  work: (observations: Observations) => Promise<T>,
+  machines?: readonly Machine[],
+): Promise<T> {
+  const observations = await observe(ports, registry, request, machines);
+  try {
+    return await work(observations);
+  } finally {
+    for (const session of observations.sessions.values()) session.close();
+  }
+}
+
+/** Observes all machines once. */
+export function viewsOf(
+  ports: ObservingPorts,
+  registry: KnownMachines,
+  request: ObserveRequest,
+): Promise<readonly MachineView[]> {
+  return withObservations(ports, registry, request, async ({ views }) => views);
+}
+
+/** The caller closes the sessions; after an error none is open. */
+async function observe(
+  ports: ObservingPorts,
   registry: KnownMachines,
   request: ObserveRequest,
   machines: readonly Machine[] = clusterMachines(registry, ports.machines),

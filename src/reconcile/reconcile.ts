@@ -11,7 +11,7 @@ import { plansFor } from './decided-plans.ts';
 import { decided, planned } from './events.ts';
 import { execute, executeWaves, isOutOfReach, unreached } from './execute.ts';
 import { logDecisions, logOutcomes } from './log.ts';
-import { machineEdits, observe } from './observe.ts';
+import { machineEdits, withObservations } from './observe.ts';
 import { aheadOf, refuseOutdated } from './outdated.ts';
 import type { PassOptions, ReconcileReport } from './pass.ts';
 import type { Ports } from './ports.ts';
@@ -75,8 +75,7 @@ async function runPass(
   const named = only === 'everything' ? new Set(registry.units.keys()) : withPartners(only, registry.units);
   const names = [...named].filter((name) => !isTemplate(parseUnitName(name)));
   const request = { names, digests: true };
-  const { views, sessions } = await observe(ports, registry, request);
-  try {
+  return withObservations(ports, registry, request, async ({ views, sessions }) => {
     const scope = only === 'everything' ? everyUnit(registry.units.values(), views) : named;
     const { snapshot, decisions, known } = await assign(ports, views, scope, drain);
     const tending = tendVoters(ports, snapshot, known);
@@ -119,9 +118,7 @@ async function runPass(
     if (held.size === 0) return { report: { ...report, settled }, held };
     const back = restored.map(({ name: unit, hash }) => ({ unit, hash, isBack: false }));
     return { report: { ...report, ...(back.length > 0 && { restored: back }) }, held };
-  } finally {
-    for (const session of sessions.values()) session.close();
-  }
+  });
 }
 
 function withNewHold(
