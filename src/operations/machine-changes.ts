@@ -66,14 +66,12 @@ export async function changeMachine(ports: InventoryPorts, name: string, change:
 }
 
 /**
- * Gives a machine another name. Units belong to the id of their machine, so nothing changes on it. Resolves with whether the
- * registry had the machine. Throws FleetError `machine-not-found`, and `usage` if there is a machine with the new name.
+ * Gives a machine another name. Units belong to the id of their machine, so nothing changes on it. Throws FleetError
+ * `machine-not-found`, and `usage` if there is a machine with the new name.
  */
-export async function renameMachine(ports: InventoryPorts, name: string, to: string): Promise<boolean> {
-  let isKnown = false;
+export async function renameMachine(ports: InventoryPorts, name: string, to: string): Promise<void> {
   await ports.registry.update((view) => {
     const known = view.machines.get(name);
-    isKnown = known !== undefined;
     if (view.machines.has(to)) throw exists(to, view.machines.get(to)?.address);
     if (known === undefined) {
       clusterMachine(ports, view, name);
@@ -92,7 +90,6 @@ export async function renameMachine(ports: InventoryPorts, name: string, to: str
       ...unconfirmed,
     ];
   });
-  return isKnown;
 }
 
 /** What `machines apply` has stored about a machine, or why it has not. */
