@@ -23,9 +23,19 @@ export function leaseEnd(answeredAt: number, ttlMs: number): number {
 }
 
 /** The lease that a machine had when it answered; undefined if it had none, or an expired one. */
-export function leaseOf({ observation }: MachineView): Lease | undefined {
+export function leaseOf({ observation }: Pick<MachineView, 'observation'>): Lease | undefined {
   const lease = observation?.lease;
   return lease !== undefined && lease.deadline > (observation?.uptimeSeconds ?? 0) ? lease : undefined;
+}
+
+/** The time that a start needs of the lease, in ms; less than a lease has left while a controller extends it. */
+const START_MS = 2000;
+
+/** Whether a unit may be started under the lease. A lease with less time may be left from the last fenced unit, and end at once. */
+export function mayStartUnder(view: Pick<MachineView, 'observation'>, agentTtlMs: number): boolean {
+  const lease = leaseOf(view);
+  const leftMs = ((lease?.deadline ?? 0) - (view.observation?.uptimeSeconds ?? 0)) * 1000;
+  return lease !== undefined && leftMs >= Math.min(START_MS, agentTtlMs / 3);
 }
 
 /** The reason against starting a fenced unit on `machine`: it has no lease, or another machine may run the unit. */
@@ -37,7 +47,7 @@ export function fenceViolation(
   if (unit.placement.fence === undefined) return undefined;
   const held = heldElsewhere(unit, machine, snapshot);
   if (held !== undefined) return held;
-  return machine.observation !== undefined && leaseOf(machine) === undefined
+  return machine.observation !== undefined && !mayStartUnder(machine, snapshot.agentTtlMs)
     ? { code: 'no-lease' }
     : undefined;
 }

@@ -95,10 +95,8 @@ export class Controller {
       const { name } = machine;
       const onLease = (error: FleetError | undefined): void => this.#notifier.lease(name, error);
       // A machine that answers with the id of another one must not extend the lease of that one.
-      const grant: WatchOptions['grant'] = (observation, wasUnreachable) =>
-        this.#registry?.machines.get(name)?.id === observation.id
-          ? leases.grant(observation, wasUnreachable)
-          : undefined;
+      const grant: WatchOptions['grant'] = (answer) =>
+        this.#registry?.machines.get(name)?.id === answer.observation.id ? leases.grant(answer) : undefined;
       const unseen: WatchOptions['unseen'] = (observation) =>
         this.#registry === undefined ? [] : unseenBy(observation, this.#registry);
       return new MachineWatch(machine, { ...watchOptions, unseen, grant, onLease });
@@ -325,6 +323,7 @@ export class Controller {
   async #admit(registry: RegistryView): Promise<void> {
     const views = this.#views(registry);
     this.#leases.dismiss(views);
+    if (this.#leases.want(registry)) void this.observe();
     const isFenced = (unit: string): boolean => registry.units.get(unit)?.placement.fence !== undefined;
     const waits = this.#leases.waiting(views, registry).length > 0;
     if (!waits || this.#passes.isBusy(isFenced)) return;

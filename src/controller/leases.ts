@@ -1,6 +1,7 @@
 import type { Clock } from '../base/time.ts';
-import { leaseEnd, leaseFor } from '../cluster/lease.ts';
+import { leaseEnd, leaseFor, leaseOf } from '../cluster/lease.ts';
 import type { Lease, LeaseEnds, MachineView, Observation } from '../cluster/snapshot.ts';
+import { hasAnswered } from '../cluster/unreachable.ts';
 import type { MachineId } from '../machine/machine.ts';
 import type { RegistryView } from '../registry/view.ts';
 
@@ -12,6 +13,14 @@ export type LeasesOptions = {
   readonly leads: () => boolean;
 };
 
+/** An observation of a watch. */
+export type Answer = {
+  readonly observation: Observation;
+  /** When its query was sent, epoch ms. */
+  readonly askedAt: number;
+  readonly wasUnreachable: boolean;
+};
+
 /**
  * The leases that this controller has granted, and until when leases of it or of another controller may hold. Only the leader
  * grants leases, and only for observations that it made as the leader. So a new leader has to consider leases of its
@@ -21,8 +30,11 @@ export class Leases {
   readonly #options: LeasesOptions;
   /** When each machine gave the last answer that got a lease, epoch ms. */
   readonly #answered = new Map<MachineId, number>();
-  /** Machines that had no stray fenced unit when they were checked, and were reachable since then. */
+  /** Machines that had no stray fenced unit when they were checked, and were reachable or had a lease since then. */
   readonly #admitted = new Set<MachineId>();
+  #untrusted: ReadonlySet<MachineId> = new Set();
+  /** Whether a fenced unit is wanted; assumed until the registry was read, because leases of another controller continue. */
+  #isWanted: boolean = true;
   #since = 0;
   #led = false;
 
@@ -51,28 +63,51 @@ export class Leases {
   reset(): void {
     this.#since = this.#options.clock.now();
     this.#admitted.clear();
+    this.#isWanted = true;
   }
 
-  /** The lease for a new observation; none for the first one after the machine was unreachable. */
-  grant(observation: Observation, wasUnreachable: boolean): Lease | undefined {
-    if (wasUnreachable) this.#admitted.delete(observation.id);
-    if (!this.leads || !this.#admitted.has(observation.id)) return undefined;
-    this.#answered.set(observation.id, this.#options.clock.now());
+  /** The lease for a new observation. A machine that was unreachable until its lease had ended must be admitted again. */
+  grant(answer: Answer): Lease | undefined {
+    const { observation, wasUnreachable } = answer;
+    const { id } = observation;
+    if (wasUnreachable) this.#admitted.delete(id);
+    if (!this.leads || !this.#isWanted) return undefined;
+    if (this.#continues(answer)) this.#admitted.add(id);
+    if (!this.#admitted.has(id)) return undefined;
+    this.#answered.set(id, this.#options.clock.now());
     return leaseFor(observation, this.#options.agentTtlMs);
   }
 
-  /** Unreachable and untrusted machines get no more leases, so that their leases end for the other machines too. */
+  /**
+   * Whether the machine still had its lease, and no process can have considered it as over: not this one, by its clock, and
+   * not an earlier leader, because the machine was asked after that one's time. So none of its units has moved.
+   */
+  #continues({ observation, askedAt }: Answer): boolean {
+    const { id } = observation;
+    const end = this.ends?.ofMachines.get(id) ?? this.ends?.ofOthers ?? 0;
+    const isOver = leaseOf({ observation }) === undefined || this.#options.clock.now() >= end;
+    return !isOver && askedAt >= this.#since && !this.#untrusted.has(id);
+  }
+
+  /** Untrusted machines get no more leases, so that their leases end for the other machines too. */
   dismiss(machines: readonly MachineView[]): void {
-    for (const { id, observation } of machines)
-      if (id !== undefined && observation === undefined) this.#admitted.delete(id);
+    const lost = machines.filter(({ observation }) => observation === undefined);
+    for (const { id } of lost) if (id !== undefined) this.#admitted.delete(id);
+    const untrusted = lost.filter(({ unreachable }) => unreachable !== undefined && hasAnswered(unreachable));
+    this.#untrusted = new Set(untrusted.flatMap(({ id }) => id ?? []));
+  }
+
+  /** Learns whether a fenced unit is wanted. True if none was before: leases that have not ended have to be extended at once. */
+  want(registry: RegistryView): boolean {
+    const wasWanted = this.#isWanted;
+    this.#isWanted = isWanted(registry);
+    if (!this.#isWanted) this.#admitted.clear();
+    return this.#isWanted && !wasWanted;
   }
 
   /** The machines that may be admitted: reachable and not admitted yet, while a fenced unit is wanted. */
   waiting(machines: readonly MachineView[], registry: RegistryView): readonly MachineView[] {
-    if (!this.leads || !isWanted(registry)) {
-      this.#admitted.clear();
-      return [];
-    }
+    if (!this.leads || !isWanted(registry)) return [];
     return machines.filter(
       ({ observation }) =>
         observation !== undefined &&

@@ -11,6 +11,7 @@ import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
 import { observeQuery } from '../systemd/observation.ts';
 import { extendQuery } from '../systemd/queries.ts';
 import { ShowCache } from '../systemd/show-cache.ts';
+import type { Answer } from './leases.ts';
 import { within } from './waiting.ts';
 
 export type WatchOptions = {
@@ -27,7 +28,7 @@ export type WatchOptions = {
   /** Units that an observation should have and lacks: the machine is asked for them by name. */
   readonly unseen: (observation: Observation) => readonly string[];
   /** The lease that an observation gets, if any. */
-  readonly grant: (observation: Observation, wasUnreachable: boolean) => Lease | undefined;
+  readonly grant: (answer: Answer) => Lease | undefined;
   /** Called after each lease that was sent, with the error if the machine did not take it. */
   readonly onLease: (error: FleetError | undefined) => void;
   /** Called when the machine becomes unreachable or reachable, and when its observation has changed. */
@@ -230,14 +231,14 @@ export class MachineWatch {
     const { clock, deadlineMs } = this.#options;
     const sentAt = clock.now();
     try {
-      this.#answered(await within(deadlineMs, this.machine, this.#observe()));
+      this.#answered(await within(deadlineMs, this.machine, this.#observe(sentAt)));
       this.#seenAt = sentAt;
     } catch (error) {
       this.failed(sentAt, badAnswer(this.machine.name, error));
     }
   }
 
-  async #observe(): Promise<Observation> {
+  async #observe(askedAt: number): Promise<Observation> {
     this.#session ??= this.#connect();
     const session = this.#session;
     const withinMs = this.#options.deadlineMs;
@@ -249,7 +250,8 @@ export class MachineWatch {
     const names = this.#options.unseen(first);
     const seen = names.length === 0 ? first : await session.ask(observeQuery({ ...request, names }));
     const observation = { ...seen, ...(this.#token !== undefined && { token: this.#token }) };
-    const lease = this.#options.grant(observation, this.#view?.observation === undefined);
+    const wasUnreachable = this.#view?.observation === undefined;
+    const lease = this.#options.grant({ observation, askedAt, wasUnreachable });
     return lease !== undefined && (await this.#extend(session, lease))
       ? { ...observation, lease }
       : observation;

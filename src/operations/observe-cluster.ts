@@ -1,5 +1,5 @@
 import { type FleetError, isFleetError } from '../base/errors.ts';
-import { leaseOf } from '../cluster/lease.ts';
+import { mayStartUnder } from '../cluster/lease.ts';
 import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
 import { observedEarly } from '../reconcile/early.ts';
 import { machineEdits, unseenBy, viewsOf } from '../reconcile/observe.ts';
@@ -102,7 +102,7 @@ export async function awaitLease(ports: Ports, units: readonly DesiredUnit[], ms
     const view = await ports.registry.load();
     const { machines } = await observeCluster(ports);
     const left = end - ports.clock.now();
-    if (left <= 0 || machines.some((machine) => leaseOf(machine) !== undefined)) return;
+    if (left <= 0 || machines.some((machine) => mayStartUnder(machine, ports.agentTtlMs))) return;
     await ports.registry.waitForChange(view, AbortSignal.timeout(Math.min(left, LOOK_MS)));
   }
 }

@@ -118,6 +118,28 @@ describe('a controller', () => {
     ]);
   });
 
+  it('extends the lease of a machine that is back before its end, while a start of a fenced unit takes long', async () => {
+    const ttlMs = 2_000;
+    const house = new House(['m1', 'm2'], { agentTtlMs: ttlMs, intervalMs: 300 });
+    const here = house.fakes.of('m1');
+    Object.defineProperty(here, 'uptimeSeconds', { get: () => performance.now() / 1000 });
+    await house.want('launched', 'Fenced=true\nMachineMetadata=name=m1', 'a.service');
+    await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
+    house.changeMs = 1.5 * ttlMs;
+    await house.want('launched', 'Fenced=true\nMachineMetadata=name=m2', 'b.service');
+    const isDecided = () =>
+      house.events.some((event) => event.kind === 'decided' && event.unit === 'b.service');
+    await vi.waitFor(() => expect(isDecided()).toBe(true), soon);
+    house.fakes.disconnect('m1');
+    await vi.waitFor(() => expect(house.kinds()).toContain('machine-lost'), soon);
+    here.unreachable = undefined;
+    let shortest = ttlMs;
+    for (const end = Date.now() + 1.2 * ttlMs; Date.now() < end; await sleep(10))
+      shortest = Math.min(shortest, ((here.lease?.deadline ?? 0) - here.uptimeSeconds) * 1000);
+    expect(shortest).toBeGreaterThan(0);
+    expect(house.runs('b.service')).toEqual([]);
+  });
+
   it.each([5_000, 2 ** 60])(
     'continues with a machine that alone claims to have seen revision %d',
     async (token) => {

@@ -47,14 +47,18 @@ describe('a fenced unit', () => {
     expect(decide(led(snapshot, 0))).toMatchObject({ kind: 'place', machine: idOf('m1') });
   });
 
-  it('goes nowhere under a lease that was over when the machine answered', () => {
+  it.each([
+    ['was over', 0, 'unschedulable'],
+    ['was about to end, because no controller extends it,', 1.9, 'unschedulable'],
+    ['is extended', 2, 'place'],
+  ])('has regard to a lease that %s when the machine answered', (_sentence, leftSeconds, kind) => {
     const snapshot = led(cluster().machine('m1').unit('a.service', FENCED).snapshot(), 0);
     const late = snapshot.machines.map((view) =>
       view.observation === undefined
         ? view
-        : { ...view, observation: { ...view.observation, uptimeSeconds: LEASE.deadline } },
+        : { ...view, observation: { ...view.observation, uptimeSeconds: LEASE.deadline - leftSeconds } },
     );
-    expect(decide({ ...snapshot, machines: late })).toMatchObject({ kind: 'unschedulable' });
+    expect(decide({ ...snapshot, machines: late })).toMatchObject({ kind });
   });
 
   it.each([

@@ -135,7 +135,7 @@ export class SimController {
       (reply) => reply(machine.observe()),
       (observation) => {
         const wasSilent = this.#views.get(machine.name)?.observation === undefined;
-        const lease = this.#leases.grant(observation, wasSilent);
+        const lease = this.#leases.grant({ observation, askedAt: asked, wasUnreachable: wasSilent });
         if (isOver && lease === undefined) return;
         if (lease === undefined) return settle(observation);
         process.ask<boolean>(
@@ -171,6 +171,7 @@ export class SimController {
       clusterId: CLUSTER_ID,
       units: new Map(registry.units.map((unit) => [unit.name, unit])),
     } as unknown as RegistryView;
+    this.#leases.want(view);
     this.#leases.admit(this.#leases.waiting([...this.#views.values()], view));
     const { groups } = toDo(this.#pass.snapshot(this.#views));
     if (groups.length === 0 || this.#backoff.isWaiting(UNIT, this.#token, this.#process.now)) return;
