@@ -19,18 +19,22 @@ let current: ClusterSimulation | undefined;
 const simulation = (): ClusterSimulation => current as ClusterSimulation;
 const world = (): World => simulation().world;
 
-const replaced: string[] = [];
+const replaced = new Map<string, (module: object) => object>();
 
 afterEach(() => {
-  for (const path of replaced.splice(0)) vi.doUnmock(path);
+  for (const path of replaced.keys()) vi.doUnmock(path);
+  replaced.clear();
   vi.resetModules();
 });
 
+/** The last change of a module counts. Vitest knows one for each module, because it can exchange two on a busy box. */
 function replace<M extends object>(path: string, change: (module: M) => Partial<M>): void {
-  replaced.push(path);
+  const isNew = !replaced.has(path);
+  replaced.set(path, change as (module: object) => object);
+  if (!isNew) return;
   vi.doMock(path, async (original) => {
     const module = await original<M>();
-    return { ...module, ...change(module) };
+    return { ...module, ...replaced.get(path)?.(module) };
   });
 }
 
