@@ -19,7 +19,7 @@ const OMITTED = new Set<ControllerEvent['kind']>([
   'pass-begun',
   'machine-asked',
   'machine-answered',
-  'machine-silent',
+  'machine-unreachable',
   'planned',
   'wave-begun',
   'changes-sent',

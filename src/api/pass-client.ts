@@ -21,12 +21,12 @@ export type AnnouncedPass = {
 };
 
 /**
- * Announces a pass. `firstMs` is the limit until the controller answers, and `silentMs` that of each later line, in ms; a
+ * Announces a pass. `firstMs` is the limit until the controller answers, and `laterMs` that of each later line, in ms; a
  * controller that works sends one every second.
  */
 export function announcePass(
   endpoint: Endpoint,
-  { firstMs, silentMs }: { readonly firstMs: number; readonly silentMs: number },
+  { firstMs, laterMs }: { readonly firstMs: number; readonly laterMs: number },
 ): AnnouncedPass {
   const { options, tls } = endpoint;
   const ready = deferred<Ready | string>();
@@ -45,7 +45,7 @@ export function announcePass(
   let timer = setTimeout(() => close(`it does not answer within ${firstMs / 1000} s`), firstMs);
   const take = (line: string): void => {
     clearTimeout(timer);
-    timer = setTimeout(close, silentMs, LOST);
+    timer = setTimeout(close, laterMs, LOST);
     const answer = readAnswer(line);
     if (answer === undefined) close('it is of another version, or another program');
     else if (answer.kind === 'ready') ready.resolve(answer);

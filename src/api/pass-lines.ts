@@ -9,7 +9,7 @@ import { storedNameProblem } from '../unit/unit-name.ts';
 import { ApiError, isObject } from './call.ts';
 
 /** The version of everything in this file. A client and a controller of other versions do not use each other. */
-const VERSION = 2;
+const VERSION = 3;
 
 /** A line of the answer of a controller that runs a pass for a client. */
 export type PassAnswer =

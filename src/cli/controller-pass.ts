@@ -15,8 +15,8 @@ import { differenceOf } from './endpoint.ts';
 function firstMsOf(machines: number): number {
   return 1_000 + 5 * machines;
 }
-/** The limit of the time in which a controller that works is silent, in ms. */
-const SILENT_MS = 5_000;
+/** The limit between two lines of a controller that works, in ms. */
+const LATER_MS = 5_000;
 
 type LinkOptions = {
   readonly endpoint: Endpoint;
@@ -47,7 +47,7 @@ export function linkToController(
   const began = performance.now();
   const announced = announcePass(endpoint, {
     firstMs: firstMsOf(config.machines.length),
-    silentMs: SILENT_MS,
+    laterMs: LATER_MS,
   });
   const checked = announced.ready.then(async (answer) => {
     if (typeof answer === 'string') return answer;

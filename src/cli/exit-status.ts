@@ -79,7 +79,7 @@ export function requestStatus({
     // It is assigned to a machine that has left fleet.conf: its state is unknown.
     if (result.violation?.code === 'machine-removed') statuses.add(EXIT.unreachable);
     for (const { failure } of failures) {
-      statuses.add(isSilence(failure) ? EXIT.unreachable : EXIT.failed);
+      statuses.add(isUnreachable(failure) ? EXIT.unreachable : EXIT.failed);
     }
   }
   const order = [EXIT.usage, EXIT.failed, EXIT.notFound, EXIT.unreachable];
@@ -87,10 +87,10 @@ export function requestStatus({
 }
 
 /** Whether machines that do not answer are the only cause; a copy may wait for its text because of others. */
-function isSilence(failure: Failure): boolean {
+function isUnreachable(failure: Failure): boolean {
   return (
     failure.code === 'unreachable' ||
-    (failure.code === 'gated' && failure.down.every(({ isSilent }) => isSilent))
+    (failure.code === 'gated' && failure.down.every(({ isUnreachable }) => isUnreachable))
   );
 }
 

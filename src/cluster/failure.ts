@@ -118,10 +118,10 @@ export function isInTarget(failure: Failure | undefined): boolean {
 export type Copy = { readonly unit: string; readonly machine: string };
 
 /**
- * A copy that is not known to be up. Its machine is empty if it has none, and does not answer if it `isSilent`; `isUnknown` if
+ * A copy that is not known to be up. Its machine is empty if it has none, and does not answer if it `isUnreachable`; `isUnknown` if
  * the machine cannot report its state.
  */
-export type DownCopy = Copy & { readonly isSilent: boolean; readonly isUnknown?: true };
+export type DownCopy = Copy & { readonly isUnreachable: boolean; readonly isUnknown?: true };
 
 /** A unit that is up, and the relation because of which systemd may have started another unit for it. */
 export type Cause = { readonly relation: CauseRelation; readonly unit: string };

@@ -36,6 +36,7 @@ export type Reason =
   /** The machine has a unit of that name that fleet did not write. */
   | { readonly code: 'foreign-unit'; readonly path: string }
   | { readonly code: 'other-cluster'; readonly cluster: string }
+  /** The machine is unreachable. Registries and JSON have this code and `silentMs` since 0.1.0, so they keep these names. */
   | {
       readonly code: 'machine-silent';
       readonly silentMs: number;

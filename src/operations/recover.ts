@@ -54,9 +54,12 @@ export async function recover(ports: Ports, wanted: RecoverRequest): Promise<Rec
   refuseExisting(registry);
   const answers = await viewsOf(ports, registry, { names: [], digests: false, backup: true });
   const views = withoutOutlier(answers, ports.clock.now());
-  const silent = views.filter(({ unreachable }) => unreachable !== undefined);
-  if (silent.length > 0)
-    return { kind: 'unreachable', unreachable: unreachableMachines(snapshotOf(ports, registry, silent)) };
+  const unreachable = views.filter(({ unreachable }) => unreachable !== undefined);
+  if (unreachable.length > 0)
+    return {
+      kind: 'unreachable',
+      unreachable: unreachableMachines(snapshotOf(ports, registry, unreachable)),
+    };
   const clusterId = clusterOf(views);
   const recovered = recoverUnits(views, acceptance(wanted));
   const names = recovered.units.map(({ stored }) => stored.name);

@@ -165,13 +165,13 @@ function locate(
         return { unit: unit.name, view, state: observed?.state, drift };
       }),
   );
-  const silent = snapshot.machines.flatMap((view) => {
+  const unread = snapshot.machines.flatMap((view) => {
     const expected = isUsable(view) ? [] : mayBeOn(view, snapshot).map(({ name }) => name);
     const names = expected.filter((name) => requested.has(name));
     return names.length === 0 ? [] : [{ machine: view.machine.name, names }];
   });
-  const seen = new Set([...places.map(({ unit }) => unit), ...silent.flatMap(({ names }) => names)]);
-  const unreachable = new Set(silent.map(({ machine }) => machine));
+  const seen = new Set([...places.map(({ unit }) => unit), ...unread.flatMap(({ names }) => names)]);
+  const unreachable = new Set(unread.map(({ machine }) => machine));
   return {
     places: places.toSorted(
       (a, b) => compareText(a.unit, b.unit) || compareText(a.view.machine.name, b.view.machine.name),

@@ -125,8 +125,10 @@ function gated({ limit, down, ended }: Gated, { unit, folder }: About): FailureT
   if (ended !== undefined) return afterEnd(ended, unit);
   const most = `--max-parallel ${Math.max(limit, down.length) + 1}`;
   const next = folder === undefined ? `start ${most} ${unit}` : `apply ${most} ${folder}`;
-  const machines = [...new Set(down.flatMap(({ machine, isSilent }) => (isSilent ? [machine] : [])))];
-  const others = down.filter(({ isSilent }) => !isSilent);
+  const machines = [
+    ...new Set(down.flatMap(({ machine, isUnreachable }) => (isUnreachable ? [machine] : []))),
+  ];
+  const others = down.filter(({ isUnreachable }) => !isUnreachable);
   const namesOf = (copies: typeof down): readonly string[] =>
     copies.map(({ unit, machine }) => (machine === '' ? unit : `${unit} on ${machine}`));
   const names = namesOf(others.filter(({ isUnknown }) => !isUnknown));

@@ -59,7 +59,7 @@ export class PassWatch {
         this.#waits.set(event.machine, { machine: event.machine, changes: [], sinceMs: nowMs });
         break;
       case 'machine-answered':
-      case 'machine-silent':
+      case 'machine-unreachable':
         this.#waits.delete(event.machine);
         break;
       case 'wave-begun':

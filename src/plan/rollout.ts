@@ -137,12 +137,12 @@ function copiesOf(
   const states = machines.map((view) => stateOn(view, unit, startedOn));
   if (placement.global) {
     const known = new Set(states.map(({ copy }) => copy.machine));
-    const silent = (unseen?.get(name) ?? []).filter((machine) => !known.has(machine));
-    return [...states, ...silent.map((machine) => lostCopy(unit, machine))];
+    const unreachable = (unseen?.get(name) ?? []).filter((machine) => !known.has(machine));
+    return [...states, ...unreachable.map((machine) => missingCopy(unit, machine))];
   }
   const [first] = states;
   // A new instance that fits on no machine is no copy yet.
-  if (first === undefined) return idsOf(unit, placements).length === 0 ? [] : [lostCopy(unit, '')];
+  if (first === undefined) return idsOf(unit, placements).length === 0 ? [] : [missingCopy(unit, '')];
   const some = (is: (state: CopyState) => boolean): boolean => states.some(is);
   return [
     {
@@ -162,7 +162,7 @@ function stateOn(view: MachineView, unit: DesiredUnit, startedOn: ReadonlySet<st
     copy: {
       unit: unit.name,
       machine,
-      isSilent: view.observation === undefined,
+      isUnreachable: view.observation === undefined,
       ...(observed !== undefined &&
         (observed.lost !== undefined || isUnknown(observed.state)) && { isUnknown: true }),
     },
@@ -174,8 +174,8 @@ function stateOn(view: MachineView, unit: DesiredUnit, startedOn: ReadonlySet<st
   };
 }
 
-function lostCopy(unit: DesiredUnit, machine: string): CopyState {
-  const copy = { unit: unit.name, machine, isSilent: machine !== '' };
+function missingCopy(unit: DesiredUnit, machine: string): CopyState {
+  const copy = { unit: unit.name, machine, isUnreachable: machine !== '' };
   return { copy, key: copyKey(unit, machine), isUp: false, isOld: false, isStarted: false };
 }
 

@@ -227,9 +227,9 @@ export class Electorate {
     const marks = new Map(this.#machines.map(({ machine, mark }) => [machine, mark]));
     const voters = firstVoters(machines.map((machine) => ({ machine, mark: marks.get(machine) })));
     if (support * 2 > voters.length || this.#options.isKnown(head)) return;
-    const silent = machines.filter((machine) => this.#holders.failures.has(machine));
+    const unreachable = machines.filter((machine) => this.#holders.failures.has(machine));
     const holders = [...new Set([...this.#holdings.values()].map(({ machine }) => machine))];
-    throw unprovenError(holders, silent, this.#holders.failures);
+    throw unprovenError(holders, unreachable, this.#holders.failures);
   }
 
   /**

@@ -15,16 +15,16 @@ export type Failures = ReadonlyMap<string, FleetError>;
 export function causesOf(
   machines: readonly string[],
   failures: Failures,
-  silentWords: string,
+  unreachableWords: string,
 ): { readonly clauses: readonly string[]; readonly hint: string | undefined } {
   const others = machines.flatMap((machine) => {
     const error = failures.get(machine);
     return error === undefined || mayBeDown(error) ? [] : [{ machine, error }];
   });
-  const silent = machines.filter((name) => !others.some(({ machine }) => machine === name));
+  const unreachable = machines.filter((name) => !others.some(({ machine }) => machine === name));
   return {
     clauses: [
-      ...(silent.length > 0 ? [`${silentWords}: ${silent.join(', ')}`] : []),
+      ...(unreachable.length > 0 ? [`${unreachableWords}: ${unreachable.join(', ')}`] : []),
       ...others.map(({ error }) => lowerFirst(error.message)),
     ],
     hint: others.find(({ error }) => error.hint !== undefined)?.error.hint,
@@ -55,13 +55,13 @@ export function noMajorityError(
   failures: Failures,
   purpose: 'read' | 'change',
 ): FleetError {
-  const silent = missing.filter((voter) => !lost.includes(voter)).map(({ machine }) => machine);
-  const { clauses, hint } = causesOf(silent, failures, 'these voters do not answer');
+  const unreachable = missing.filter((voter) => !lost.includes(voter)).map(({ machine }) => machine);
+  const { clauses, hint } = causesOf(unreachable, failures, 'these voters do not answer');
   const names = lost.map(({ machine }) => machine).join(', ');
   const causes =
     lost.length > 0 ? [...clauses, `these have lost their copy, or have an old one: ${names}`] : clauses;
-  const ifSilent = lost.length === 0 ? WITHOUT_VOTERS : WITHOUT_COPIES;
-  const advice = silent.length === 0 ? CONTINUE : ifSilent;
+  const ifUnreachable = lost.length === 0 ? WITHOUT_VOTERS : WITHOUT_COPIES;
+  const advice = unreachable.length === 0 ? CONTINUE : ifUnreachable;
   return noMajority(
     `Cannot ${proposed ? 'confirm the change of' : purpose} the registry: ${causes.join('; ')}`,
     proposed
@@ -73,14 +73,14 @@ export function noMajorityError(
 /** Only machines with a registry from before a recovery answer, after which this user has read it. */
 export function beforeRecoveryError(
   former: readonly string[],
-  silent: readonly string[],
+  unreachable: readonly string[],
   failures: Failures,
 ): FleetError {
-  const { clauses, hint } = causesOf(silent, failures, 'these do not answer');
+  const { clauses, hint } = causesOf(unreachable, failures, 'these do not answer');
   const found = `these machines have it as it was before a recovery: ${former.toSorted().join(', ')}`;
   return noMajority(
     `Cannot read the registry: ${[found, ...clauses].join('; ')}`,
-    hint ?? (silent.length > 0 ? WITHOUT_VOTERS : FORMER_ONLY),
+    hint ?? (unreachable.length > 0 ? WITHOUT_VOTERS : FORMER_ONLY),
   );
 }
 
@@ -113,12 +113,12 @@ export function notFoundError(
         ? 'Copies do not count, because they may be old. To continue with the newest one: fleetctl recover'
         : 'Move /var/lib/fleet/registry away on these machines, then rebuild the registry from the units: fleetctl recover',
     );
-  const silent = machines.filter((machine) => failures.has(machine));
+  const unreachable = machines.filter((machine) => failures.has(machine));
   const lost = voters.filter((machine) => failures.has(machine));
   const { clauses, hint } =
     lost.length > 0
       ? causesOf(lost, failures, 'these machines were its voters and do not answer')
-      : causesOf(silent, failures, 'these do not answer');
+      : causesOf(unreachable, failures, 'these do not answer');
   const what = ['Cannot find the registry: no machine that answers has it', ...clauses].join('; ');
   return noMajority(what, hint ?? (lost.length > 0 ? VOTERS_LOST : NOWHERE), cause);
 }
@@ -126,10 +126,10 @@ export function notFoundError(
 /** Only these `holders` have the registry, which is not enough while others do not answer. */
 export function unprovenError(
   holders: readonly string[],
-  silent: readonly string[],
+  unreachable: readonly string[],
   failures: Failures,
 ): FleetError {
-  const { clauses, hint } = causesOf(silent, failures, 'these do not answer');
+  const { clauses, hint } = causesOf(unreachable, failures, 'these do not answer');
   const found = `only ${holders.join(', ')} ${holders.length > 1 ? 'have' : 'has'} it`;
   return noMajority(
     `Cannot tell whether the registry is that of the cluster: ${[found, ...clauses].join('; ')}`,

@@ -27,7 +27,7 @@ export type PassEvent =
   | { readonly kind: 'machine-answered'; readonly machine: string; readonly id: MachineId }
   /** `id` is that of its last answer. */
   | {
-      readonly kind: 'machine-silent';
+      readonly kind: 'machine-unreachable';
       readonly machine: string;
       readonly id: MachineId | undefined;
       readonly unreachable: Unreachable;

@@ -89,7 +89,7 @@ async function observe(
       const since =
         (mayBeDown(error) ? unreachableSince(memory, { clock, observer }) : undefined) ?? clock.now();
       const unreachable = { since, code, message, hint };
-      emit({ kind: 'machine-silent', machine: name, id: memory?.id, unreachable });
+      emit({ kind: 'machine-unreachable', machine: name, id: memory?.id, unreachable });
       return { machine, id: memory?.id, unreachable };
     }
   };
@@ -168,11 +168,17 @@ function updatedMachine(view: MachineView, known: KnownMachine, by: ObserverCloc
     const isKnown = known.id === id && known.backSince === backSince && !isKnownUnreachable(known);
     return isKnown ? known : { ...known, id, backSince, silence: undefined, silentSince: undefined };
   }
-  const next = mayBeDown(unreachable) ? withSilence(known, unreachable.since, by) : withoutSilence(known, by);
+  const next = mayBeDown(unreachable)
+    ? recordUnreachable(known, unreachable.since, by)
+    : forgetUnreachable(known, by);
   return next === known && known.id === id ? known : { ...next, id };
 }
 
-function withSilence(known: KnownMachine, since: number, { clock, observer }: ObserverClocks): KnownMachine {
+function recordUnreachable(
+  known: KnownMachine,
+  since: number,
+  { clock, observer }: ObserverClocks,
+): KnownMachine {
   const last = observer.uptime.now();
   const first = last - Math.max(0, clock.now() - since);
   const seenBy = known.silence?.seenBy ?? {};
@@ -189,7 +195,7 @@ function withSilence(known: KnownMachine, since: number, { clock, observer }: Ob
   return { ...known, silence, backSince: undefined };
 }
 
-function withoutSilence(known: KnownMachine, { observer }: ObserverClocks): KnownMachine {
+function forgetUnreachable(known: KnownMachine, { observer }: ObserverClocks): KnownMachine {
   if (known.silence?.seenBy[observer.id] === undefined) return known;
   const { [observer.id]: _, ...seenBy } = known.silence.seenBy;
   return { ...known, silence: { ...known.silence, seenBy } };

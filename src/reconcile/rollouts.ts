@@ -76,9 +76,9 @@ function endOf(outcome: UnitOutcome, { limit }: Rollout, snapshot: ClusterSnapsh
   if (failure?.code === 'gated') return failure;
   const held = heldBy(outcome, snapshot);
   if (held !== undefined) return { code: 'held', hash: unitNamed(unit, snapshot)?.hash ?? '', held };
-  const isSilent = failure?.code === 'unreachable';
-  const down = [{ unit, machine, isSilent }];
-  return { code: 'gated', limit, down, ...(!isSilent && { ended: { unit, machine, failure } }) };
+  const isUnreachable = failure?.code === 'unreachable';
+  const down = [{ unit, machine, isUnreachable }];
+  return { code: 'gated', limit, down, ...(!isUnreachable && { ended: { unit, machine, failure } }) };
 }
 
 function heldBy(outcome: UnitOutcome, snapshot: ClusterSnapshot): Held | undefined {

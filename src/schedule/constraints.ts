@@ -43,7 +43,7 @@ export type RuleResult = { readonly rule: string; readonly reason: Reason | unde
 
 /** The rules, in fleet's order. The first one that excludes a machine is the reason that is shown. */
 export const CONSTRAINTS: readonly Constraint[] = [
-  // A machine that never answered has no id yet: the rule `Silence` excludes it.
+  // A machine that never answered has no id yet: the rule `Unreachable` excludes it.
   {
     rule: 'MachineID',
     concerns: ({ unit }) => unit.placement.machineId !== undefined,
@@ -168,7 +168,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
   },
   // Nothing can be changed on an unreachable machine.
   {
-    rule: 'Silence',
+    rule: 'Unreachable',
     manual: 'a machine that is unreachable',
     concerns: () => true,
     isJoint: false,

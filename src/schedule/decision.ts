@@ -89,8 +89,8 @@ export function unseenOf(decisions: readonly Decision[]): ReadonlyMap<string, re
   return new Map(
     decisions.flatMap((decision) => {
       if (decision.kind !== 'global') return [];
-      const silent = decision.rejected.filter(({ reason }) => reason.code === 'machine-silent');
-      return [[decision.unit, silent.map(({ machine }) => machine)] as const];
+      const unreachable = decision.rejected.filter(({ reason }) => reason.code === 'machine-silent');
+      return [[decision.unit, unreachable.map(({ machine }) => machine)] as const];
     }),
   );
 }

@@ -50,7 +50,12 @@ const EVENTS: { readonly [K in PassEvent['kind']]: Extract<PassEvent, { kind: K 
   'pass-begun': { kind: 'pass-begun', scope: new Set(['a.service']) },
   'machine-asked': { kind: 'machine-asked', machine: 'm1' },
   'machine-answered': { kind: 'machine-answered', machine: 'm1', id: idOf('m1') },
-  'machine-silent': { kind: 'machine-silent', machine: 'm1', id: undefined, unreachable: UNREACHABLE },
+  'machine-unreachable': {
+    kind: 'machine-unreachable',
+    machine: 'm1',
+    id: undefined,
+    unreachable: UNREACHABLE,
+  },
   decided: {
     kind: 'decided',
     unit: 'a.service',
@@ -92,7 +97,7 @@ const FAILURES: { readonly [C in Failure['code']]: Extract<Failure, { code: C }>
       cause: { kind: 'not-up', state: systemdState('failed') },
     },
   },
-  gated: { code: 'gated', limit: 1, down: [{ unit: 'a.service', machine: 'm2', isSilent: true }] },
+  gated: { code: 'gated', limit: 1, down: [{ unit: 'a.service', machine: 'm2', isUnreachable: true }] },
   fenced: { code: 'fenced', reason: { code: 'lease-may-hold', machine: 'm2', forMs: undefined } },
   locked: { code: 'locked', holder: { pid: 1, user: 'root', command: 'sh' } },
   tools: { code: 'tools', tools: ['flock'] },

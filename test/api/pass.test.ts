@@ -10,7 +10,7 @@ import { Api, freePort } from './support.ts';
 const soon = { timeout: 10_000, interval: 10 };
 /** Less than the time for which units wait for an announced pass. */
 const quick = { timeout: 1_500, interval: 10 };
-const LIMITS = { firstMs: 5_000, silentMs: 5_000 };
+const LIMITS = { firstMs: 5_000, laterMs: 5_000 };
 
 let house: House;
 let api: Api;
@@ -188,10 +188,10 @@ describe('a client', () => {
     server.listen(port, '127.0.0.1');
     onTestFinished(() => void server.closeAllConnections());
     onTestFinished(() => void server.close());
-    const limits = { firstMs: 200, silentMs: 200 };
+    const limits = { firstMs: 200, laterMs: 200 };
     const hung = announce({ options: { host: '127.0.0.1', port, headers: { host: 'hung' } } }, limits);
     expect(await hung.ready).toBe('it does not answer within 0.2 s');
-    const silent = announce({ options: { host: '127.0.0.1', port } }, { firstMs: 5_000, silentMs: 200 });
+    const silent = announce({ options: { host: '127.0.0.1', port } }, { firstMs: 5_000, laterMs: 200 });
     expect(await silent.ready).toMatchObject({ kind: 'ready' });
     expect(await silent.run(await requestFor(['a.service']), none)).toBeUndefined();
   });

@@ -100,7 +100,7 @@ describe('the exit status of a request', () => {
     ],
   });
   const gated = (...silences: readonly boolean[]): UnitResult => {
-    const copies = silences.map((isSilent) => ({ unit: 'a.service', machine: 'm2', isSilent }));
+    const copies = silences.map((isUnreachable) => ({ unit: 'a.service', machine: 'm2', isUnreachable }));
     return result({ failures: [{ machine, failure: { code: 'gated', limit: 1, down: copies } }] });
   };
   const lost = result({ unschedulable: true, machines: [], eligible: 0 });

@@ -172,8 +172,8 @@ const WORDS: {
         code: 'gated',
         limit: 2,
         down: [
-          { unit: 'web@1.service', machine: 'm1', isSilent: false },
-          { unit: 'web@2.service', machine: '', isSilent: false },
+          { unit: 'web@1.service', machine: 'm1', isUnreachable: false },
+          { unit: 'web@2.service', machine: '', isUnreachable: false },
         ],
       },
       only(
@@ -182,7 +182,7 @@ const WORDS: {
       ),
     ],
     [
-      { code: 'gated', limit: 1, down: [{ unit: 'g.service', machine: 'm2', isSilent: true }] },
+      { code: 'gated', limit: 1, down: [{ unit: 'g.service', machine: 'm2', isUnreachable: true }] },
       only(
         'it waits for its text, because m2 does not answer, and at most 1 of its copies may be down (MaxParallel=1)',
         'fleetd or "fleetctl reconcile" continues when that has changed; to continue now: fleetctl start --max-parallel 2 UNIT',
@@ -192,7 +192,7 @@ const WORDS: {
       {
         code: 'gated',
         limit: 1,
-        down: [{ unit: 'g.service', machine: 'm2', isSilent: false, isUnknown: true }],
+        down: [{ unit: 'g.service', machine: 'm2', isUnreachable: false, isUnknown: true }],
       },
       only(
         'it waits for its text, because g.service on m2 is in an unknown state, and at most 1 of its copies may be down (MaxParallel=1)',
@@ -203,7 +203,7 @@ const WORDS: {
       {
         code: 'gated',
         limit: 1,
-        down: [{ unit: 'w@1.service', machine: 'm1', isSilent: false }],
+        down: [{ unit: 'w@1.service', machine: 'm1', isUnreachable: false }],
         ended: {
           unit: 'w@1.service',
           machine: 'm1',
@@ -219,7 +219,7 @@ const WORDS: {
       {
         code: 'gated',
         limit: 1,
-        down: [{ unit: 'w@1.service', machine: 'm1', isSilent: false }],
+        down: [{ unit: 'w@1.service', machine: 'm1', isUnreachable: false }],
         ended: { unit: 'w@1.service', machine: 'm1', failure: undefined },
       },
       only(
@@ -232,9 +232,9 @@ const WORDS: {
         code: 'gated',
         limit: 1,
         down: [
-          { unit: 'g.service', machine: 'm2', isSilent: true },
-          { unit: 'g.service', machine: 'm3', isSilent: true },
-          { unit: 'g.service', machine: 'm4', isSilent: false },
+          { unit: 'g.service', machine: 'm2', isUnreachable: true },
+          { unit: 'g.service', machine: 'm3', isUnreachable: true },
+          { unit: 'g.service', machine: 'm4', isUnreachable: false },
         ],
       },
       only(
@@ -447,7 +447,7 @@ it.each([undefined, 'units'])('the hint about a held text names the unit (%s)', 
 });
 
 it('the hint about a unit that waits for others names the command that continues', () => {
-  const down = [{ unit: 'web@1.service', machine: 'm2', isSilent: true }];
+  const down = [{ unit: 'web@1.service', machine: 'm2', isUnreachable: true }];
   const hintOf = (folder?: string): string | undefined =>
     failureText({ code: 'gated', limit: 1, down }, { unit: 'web@2.service', folder }).hint;
   expect([hintOf(), hintOf('--set web units')]).toEqual([
@@ -458,7 +458,7 @@ it('the hint about a unit that waits for others names the command that continues
 
 it('the hints of apply name its own options', () => {
   const held = heldOn(systemdState('failed'));
-  const down = [{ unit: 'g.service', machine: 'm2', isSilent: true }];
+  const down = [{ unit: 'g.service', machine: 'm2', isUnreachable: true }];
   const failures: readonly Failure[] = [
     { code: 'held', hash: '5d7d29e', held },
     { code: 'gated', limit: 1, down },

@@ -134,7 +134,7 @@ describe('a new text', () => {
     const rollouts = { unseen: new Map([['g.service', ['m9']]]) };
     const [{ changes = [] } = {}] = plan(snapshot, new Map([['g.service', [idOf('m1')]]]), { rollouts });
     expect(changes.map(({ obstacle }) => obstacle)).toEqual([
-      { code: 'gated', limit: 1, down: [{ unit: 'g.service', machine: 'm9', isSilent: true }] },
+      { code: 'gated', limit: 1, down: [{ unit: 'g.service', machine: 'm9', isUnreachable: true }] },
     ]);
   });
 

@@ -84,7 +84,7 @@ describe('a pass tells', () => {
     ]);
     await scene.pass();
     const token = (await scene.registry.load()).units.get('a.service')?.token;
-    expect(scene.events.find(({ kind }) => kind === 'machine-silent')).toMatchObject({
+    expect(scene.events.find(({ kind }) => kind === 'machine-unreachable')).toMatchObject({
       machine: 'm1',
       id: idOf('m1'),
       unreachable: { code: 'ssh-timeout', message: 'Cannot reach machine "m1"' },

@@ -38,7 +38,7 @@ describe('explain', () => {
       'Cordon',
       'ForeignUnit',
       'OtherCluster',
-      'Silence',
+      'Unreachable',
       'Fenced',
     ]);
   });
@@ -69,7 +69,7 @@ describe('explain', () => {
       'web.service',
     );
     expect(told.decision.kind).toBe('unschedulable');
-    expect(cases(told)).toEqual(['m1 0 MachineMetadata OtherCluster', 'm2 0 MachineMetadata Silence']);
+    expect(cases(told)).toEqual(['m1 0 MachineMetadata OtherCluster', 'm2 0 MachineMetadata Unreachable']);
     expect(told.runnerUp).toBeUndefined();
   });
 

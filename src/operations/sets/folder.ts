@@ -29,7 +29,7 @@ export type UnitFolder = {
 };
 
 /** Files beside unit files that are not worth a message. */
-const SILENT = /^(?:\.|(?:README|LICEN[CS]E|COPYING|CHANGELOG|Makefile|justfile|fleet\.conf)(?:\.\w+)?$)/i;
+const SKIPPED = /^(?:\.|(?:README|LICEN[CS]E|COPYING|CHANGELOG|Makefile|justfile|fleet\.conf)(?:\.\w+)?$)/i;
 
 /**
  * Reads all unit files below `paths` (the working folder by default), sorted by path. Links to files are followed, links
@@ -81,7 +81,7 @@ async function readFolder(folder: string, cwd: string): Promise<Part> {
   const real = await realpath(resolve(cwd, folder)).catch(() => resolve(cwd, folder));
   const parts = await Promise.all(
     entries
-      .filter(({ name }) => !SILENT.test(name))
+      .filter(({ name }) => !SKIPPED.test(name))
       .toSorted((a, b) => compareText(a.name, b.name))
       .map(async (entry): Promise<Part> => {
         const path = join(folder, entry.name);
