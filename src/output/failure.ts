@@ -7,7 +7,7 @@ import { isMasked, isStarting } from '../cluster/unit-state.ts';
 import type { UnitFailure } from '../operations/unit-result.ts';
 import { quote } from '../ssh/shell.ts';
 import { formatDate, formatRemaining, packagesOf } from './format.ts';
-import { foreignUnit, heldText, notUp, reasonText, revertCause, unhealthy } from './reason.ts';
+import { foreignUnit, heldText, reasonText, revertCause, unhealthy, whyNotUp } from './reason.ts';
 
 /** The text of a failure: a sentence, lines to print below it, and a hint. */
 export type FailureText = {
@@ -19,64 +19,86 @@ export type FailureText = {
 /** The unit of a failure, or several, and the arguments of the `apply` that reports it; undefined for other commands. */
 export type About = { readonly unit: string; readonly folder?: string | undefined };
 
-type Confirmation = Extract<Failure, { code: 'awaits-confirmation' | 'unconfirmed' }>;
-type AfterBegin =
-  | Confirmation
-  | Extract<Failure, { code: 'step' | 'not-down' | 'queued' | 'unverified' | 'not-up' | 'unhealthy' }>;
-type NotDown = Extract<Failure, { code: 'not-down' }>;
+type FailureOf<C extends Failure['code']> = Extract<Failure, { code: C }>;
 
-/** The text of a failure; its hint names the command that continues. */
+/** The text of a failure; its hint names the command that continues. A failure of a newer program is its code. */
 export function failureText(failure: Failure, about: About = { unit: 'UNIT' }): FailureText {
-  switch (failure.code) {
-    case 'foreign':
-      return plain(foreignUnit(failure.path), 'Rename your unit, or remove that one from the machine');
-    case 'unrecorded':
-      return unrecorded(failure.path);
-    case 'alias-taken':
-      return plain(
-        `its Alias=${failure.alias} is taken there: ${failure.path}`,
-        'Remove that Alias= from [Install], or that unit from the machine',
-      );
-    case 'stale':
-    case 'overtaken':
-      return decidedElsewhere(failure);
-    case 'unknown':
-      return plain(
-        `the machine cannot report whether it runs${failure.detail === '' ? '' : `: ${quoted(failure.detail)}`}`,
-        'It is left unchanged; "fleetctl stop", "start --replace" and "destroy" do not need its state',
-      );
-    case 'excluded':
-      return plain(
-        `"${failure.tie.unit}" runs there, and systemd never runs both: ${tieText(failure.tie)}`,
-        `To start it, stop the other one: fleetctl stop ${failure.tie.unit}; or place them on different machines`,
-      );
-    case 'waits':
-    case 'held':
-    case 'gated':
-      return waiting(failure, about);
-    case 'other-cluster':
-      return plain(
-        `the machine belongs to another cluster: ${quoted(failure.cluster)}`,
-        'If that cluster is yours and its registry was lost: fleetctl help recover; if it is gone, run "rm /var/lib/fleet/cluster" on the machine; else remove the machine: fleetctl machines remove',
-      );
-    case 'fenced':
-      return plain(
-        `it is not started, because ${reasonText(failure.reason)}`,
-        'Check that a controller runs: systemctl status fleetd',
-      );
-    case 'locked':
-      return locked(failure);
-    case 'tools':
-      return plain(
-        `the machine lacks ${failure.tools.join(' and ')}`,
-        `Install ${packagesOf(failure.tools)} there`,
-      );
-    case 'unreachable':
-      return { summary: lowerFirst(failure.message), lines: [], hint: failure.hint };
-    default:
-      return changeText(failure, about);
-  }
+  const text: ((failure: never, about: About) => FailureText) | undefined = FAILURES[failure.code];
+  return text?.(failure as never, about) ?? plain(failure.code);
 }
+
+type Texts = { readonly [C in Failure['code']]: (failure: FailureOf<C>, about: About) => FailureText };
+
+const FAILURES: Texts = {
+  foreign: ({ path }) => plain(foreignUnit(path), 'Rename your unit, or remove that one from the machine'),
+  unrecorded: ({ path }) => unrecorded(path),
+  'alias-taken': ({ alias, path }) =>
+    plain(
+      `its Alias=${alias} is taken there: ${path}`,
+      'Remove that Alias= from [Install], or that unit from the machine',
+    ),
+  stale: ({ seen, token }) =>
+    plain(
+      `a newer decision about it was made meanwhile (revision ${seen}, this one is ${token})`,
+      'To see its present state: fleetctl list-unit-files',
+    ),
+  overtaken: ({ seen, token }) =>
+    plain(
+      `it was changed there meanwhile, by revision ${seen}; this is revision ${token}`,
+      'Nothing was changed there. Run the command again',
+    ),
+  unknown: ({ detail }) =>
+    plain(
+      `the machine cannot report whether it runs${detail === '' ? '' : `: ${quoted(detail)}`}`,
+      'It is left unchanged; "fleetctl stop", "start --replace" and "destroy" do not need its state',
+    ),
+  excluded: ({ tie }) =>
+    plain(
+      `"${tie.unit}" runs there, and systemd never runs both: ${tieText(tie)}`,
+      `To start it, stop the other one: fleetctl stop ${tie.unit}; or place them on different machines`,
+    ),
+  waits: ({ unit }) =>
+    plain(`"${unit}" has to leave the machine first, but it is still there`, 'Run the command again'),
+  // The text has failed earlier, perhaps long ago.
+  held: (failure, about) =>
+    plain(
+      `held: ${heldText(failure)} (${formatDate(failure.held.at)})`,
+      holdHint(failure.isFirst === true, about),
+    ),
+  gated,
+  'other-cluster': ({ cluster }) =>
+    plain(
+      `the machine belongs to another cluster: ${quoted(cluster)}`,
+      'If that cluster is yours and its registry was lost: fleetctl help recover; if it is gone, run "rm /var/lib/fleet/cluster" on the machine; else remove the machine: fleetctl machines remove',
+    ),
+  fenced: ({ reason }) =>
+    plain(
+      `it is not started, because ${reasonText(reason)}`,
+      'Check that a controller runs: systemctl status fleetd',
+    ),
+  locked,
+  tools: ({ tools }) =>
+    plain(`the machine lacks ${tools.join(' and ')}`, `Install ${packagesOf(tools)} there`),
+  unreachable: ({ message, hint }) => ({ summary: lowerFirst(message), lines: [], hint }),
+  'awaits-confirmation': ({ leftMs }) =>
+    plain(
+      `its last change there is not confirmed yet (Confirm=); the machine reverts it ${formatRemaining(leftMs)}`,
+      'Nothing was changed there. Run the command again after that',
+    ),
+  unconfirmed,
+  step: stepText,
+  'not-down': notDown,
+  queued: ({ waitsFor }) =>
+    plain(
+      waitsFor.length === 0
+        ? 'its start job is queued in systemd'
+        : `its start job waits in systemd for ${waitsFor.join(' and ')}`,
+      CONTINUES,
+    ),
+  unverified: () => plain('the machine did not report the result', 'To see its state: fleetctl list-units'),
+  unhealthy: (failure) => ({ summary: unhealthy(failure), lines: failure.lines, hint: undefined }),
+  'not-up': notUpText,
+};
 
 /** `path` is empty if the file is missing, too. */
 function unrecorded(path: string): FailureText {
@@ -98,19 +120,6 @@ export function entryText(
   return { ...text, hint: text.hint ?? hold };
 }
 
-/** The text about a copy that is not changed because of another one. */
-function waiting(failure: Extract<Failure, { code: 'waits' | 'held' | 'gated' }>, about: About): FailureText {
-  if (failure.code === 'waits')
-    return plain(
-      `"${failure.unit}" has to leave the machine first, but it is still there`,
-      'Run the command again',
-    );
-  if (failure.code === 'gated') return gated(failure, about);
-  // The text has failed earlier, perhaps long ago.
-  const when = formatDate(failure.held.at);
-  return plain(`held: ${heldText(failure)} (${when})`, holdHint(failure.isFirst === true, about));
-}
-
 /** What ends the hold of a text; one that is the first of its unit has no older one. */
 export function holdHint(isFirst: boolean, { unit, folder }: About): string {
   const back = isFirst ? '' : `, or fleetctl rollback ${unit}`;
@@ -118,10 +127,8 @@ export function holdHint(isFirst: boolean, { unit, folder }: About): string {
   return `${folder === undefined ? another : 'Correct its file'}; or try this one again: fleetctl start --retry ${unit}`;
 }
 
-type Gated = Extract<Failure, { code: 'gated' }>;
-
 /** The reason why a copy does not get its text yet: machines that do not answer, or else copies that are not up. */
-function gated({ limit, down, ended }: Gated, { unit, folder }: About): FailureText {
+function gated({ limit, down, ended }: FailureOf<'gated'>, { unit, folder }: About): FailureText {
   if (ended !== undefined) return afterEnd(ended, unit);
   const most = `--max-parallel ${Math.max(limit, down.length) + 1}`;
   const next = folder === undefined ? `start ${most} ${unit}` : `apply ${most} ${folder}`;
@@ -147,7 +154,10 @@ function gated({ limit, down, ended }: Gated, { unit, folder }: About): FailureT
 }
 
 /** The text about a copy that a rollout did not reach. More copies at once do not help: the same one would fail again. */
-function afterEnd({ unit: first, machine, failure }: NonNullable<Gated['ended']>, unit: string): FailureText {
+function afterEnd(
+  { unit: first, machine, failure }: NonNullable<FailureOf<'gated'>['ended']>,
+  unit: string,
+): FailureText {
   if (failure === undefined)
     return plain(
       `it waits for its text, because the start of ${first} on ${machine} was not waited for`,
@@ -160,45 +170,19 @@ function afterEnd({ unit: first, machine, failure }: NonNullable<Gated['ended']>
   );
 }
 
-function decidedElsewhere({
-  code,
-  seen,
-  token,
-}: Extract<Failure, { code: 'stale' | 'overtaken' }>): FailureText {
-  if (code === 'stale')
-    return plain(
-      `a newer decision about it was made meanwhile (revision ${seen}, this one is ${token})`,
-      'To see its present state: fleetctl list-unit-files',
-    );
-  return plain(
-    `it was changed there meanwhile, by revision ${seen}; this is revision ${token}`,
-    'Nothing was changed there. Run the command again',
-  );
+function unconfirmed({ windowMs, reverted, cause }: FailureOf<'unconfirmed'>, about: About): FailureText {
+  const window = formatDuration(windowMs);
+  if (reverted === 'reboot') return plain(`${revertCause('reboot', windowMs)}, and has reverted the change`);
+  const end =
+    reverted === undefined
+      ? `the machine reverts the change by itself, ${window} after its begin`
+      : 'the machine has reverted the change';
+  if (cause === undefined) return plain(`not confirmed within ${window}, ${end}`);
+  const { summary, lines, hint } = failureText(cause, about);
+  return { summary: `not confirmed, ${end}: ${summary}`, lines, hint };
 }
 
-function confirmationText(failure: Confirmation, about: About): FailureText {
-  switch (failure.code) {
-    case 'awaits-confirmation':
-      return plain(
-        `its last change there is not confirmed yet (Confirm=); the machine reverts it ${formatRemaining(failure.leftMs)}`,
-        'Nothing was changed there. Run the command again after that',
-      );
-    case 'unconfirmed': {
-      const window = formatDuration(failure.windowMs);
-      const end =
-        failure.reverted === undefined
-          ? `the machine reverts the change by itself, ${window} after its begin`
-          : 'the machine has reverted the change';
-      if (failure.reverted === 'reboot')
-        return plain(`${revertCause('reboot', failure.windowMs)}, and has reverted the change`);
-      if (failure.cause === undefined) return plain(`not confirmed within ${window}, ${end}`);
-      const { summary, lines, hint } = failureText(failure.cause, about);
-      return { summary: `not confirmed, ${end}: ${summary}`, lines, hint };
-    }
-  }
-}
-
-function locked({ holder }: Extract<Failure, { code: 'locked' }>): FailureText {
+function locked({ holder }: FailureOf<'locked'>): FailureText {
   if (holder === undefined || holder.user === 'root')
     return plain(
       `another fleetctl is busy on the machine${holder === undefined ? '' : `: process ${holder.pid} (${holder.command})`}`,
@@ -208,41 +192,6 @@ function locked({ holder }: Extract<Failure, { code: 'locked' }>): FailureText {
     `process ${holder.pid} (${holder.command}) of user "${holder.user}" holds the lock of the machine`,
     `Terminate it there: kill ${holder.pid}`,
   );
-}
-
-/** The text of a failure after the change of a unit had begun, or of its confirmation. */
-function changeText(failure: AfterBegin, about: About): FailureText {
-  switch (failure.code) {
-    case 'awaits-confirmation':
-    case 'unconfirmed':
-      return confirmationText(failure, about);
-    case 'step': {
-      return stepText(failure);
-    }
-    case 'not-down':
-      return notDown(failure);
-    case 'queued':
-      return plain(
-        failure.waitsFor.length === 0
-          ? 'its start job is queued in systemd'
-          : `its start job waits in systemd for ${failure.waitsFor.join(' and ')}`,
-        CONTINUES,
-      );
-    case 'unverified':
-      return plain('the machine did not report the result', 'To see its state: fleetctl list-units');
-    case 'unhealthy':
-      return { summary: unhealthy(failure), lines: failure.lines, hint: undefined };
-    case 'not-up': {
-      const { state, detail, journal, required } = failure;
-      if (required !== undefined) return untried(required, journal);
-      const continues = state.load === 'loaded' && isStarting(state) ? CONTINUES : undefined;
-      return {
-        summary: notUp(state),
-        lines: [...linesOf(detail), ...journal],
-        hint: isMasked(state) ? MASKED : continues,
-      };
-    }
-  }
 }
 
 const STEPS: Readonly<Record<MachineStep, string>> = {
@@ -260,6 +209,16 @@ const STEPS: Readonly<Record<MachineStep, string>> = {
   reload: 'systemd could not reload its unit files',
 };
 
+function notUpText({ state, detail, journal, required }: FailureOf<'not-up'>): FailureText {
+  if (required !== undefined) return untried(required, journal);
+  const continues = state.load === 'loaded' && isStarting(state) ? CONTINUES : undefined;
+  return {
+    summary: whyNotUp(state),
+    lines: [...linesOf(detail), ...journal],
+    hint: isMasked(state) ? MASKED : continues,
+  };
+}
+
 function untried(required: readonly string[], journal: readonly string[]): FailureText {
   const units = required.join(' and ');
   return {
@@ -269,7 +228,7 @@ function untried(required: readonly string[], journal: readonly string[]): Failu
   };
 }
 
-function stepText({ step, detail }: Extract<Failure, { code: 'step' }>): FailureText {
+function stepText({ step, detail }: FailureOf<'step'>): FailureText {
   const away = moveAway(detail);
   if (away === undefined) return said(STEPS[step], detail, stepHint(step, detail));
   const what = step === 'rewrite' ? STEPS.rewrite : 'something is in the way';
@@ -318,7 +277,7 @@ const RELATIONS: Readonly<Record<CauseRelation, string>> = {
   RequiredBy: 'requires it (Requires=)',
 };
 
-function notDown({ state, again, causes, detail, journal }: NotDown): FailureText {
+function notDown({ state, again, causes, detail, journal }: FailureOf<'not-down'>): FailureText {
   const [active = '', sub = ''] = state.split(' ');
   const now = active === 'job' ? `it has a ${sub} job` : `it is${again ? '' : ' still'} ${active} (${sub})`;
   if (!again) {

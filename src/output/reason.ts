@@ -7,62 +7,51 @@ import { isStarting, type SystemdState } from '../cluster/unit-state.ts';
 import type { Stay } from '../schedule/decision.ts';
 import { formatAge } from './format.ts';
 
-/** A reason as the end of a sentence: `m1: its metadata has role=web, not role=db`. */
+/** A reason as the end of a sentence: `m1: its metadata has role=web, not role=db`. One of a newer program is its code. */
 export function reasonText(reason: Reason): string {
-  switch (reason.code) {
-    case 'machine-id':
-      return `MachineID=${reason.wanted} names another machine`;
-    case 'machine-metadata': {
-      const wanted = reason.wanted.map((value) => `${reason.key}=${value}`).join(' or ');
-      const actual = reason.actual === undefined ? `no ${reason.key}` : `${reason.key}=${reason.actual}`;
-      return `MachineMetadata= requires ${wanted}, and the machine has ${actual}`;
-    }
-    case 'machine-of-elsewhere':
-      return `MachineOf=${reason.unit}, which is on "${reason.machine}"`;
-    case 'machine-of-nowhere':
-      return `MachineOf=${reason.unit}, which is on no machine`;
-    case 'conflict': {
-      const kind = reason.global ? 'global unit ' : '';
-      return reason.declaredBy === 'this'
-        ? `Conflicts=${reason.pattern}, and ${kind}"${reason.unit}" is there`
-        : `${kind}"${reason.unit}" is there and has Conflicts=${reason.pattern}`;
-    }
-    case 'triggers-elsewhere':
-      return `it starts "${reason.unit}", which is on "${reason.machine}"`;
-    case 'triggered-unit':
-      return `it starts "${reason.unit}", which does not fit there: ${reasonText(reason.reason)}`;
-    case 'triggered-elsewhere':
-      return reason.machine === undefined
-        ? `"${reason.trigger}" starts it, and is not there`
-        : `"${reason.trigger}" starts it, and is on "${reason.machine}"`;
-    case 'not-triggered':
-      return 'it is a template, and no socket there needs it';
-    case 'replaced':
-      return `"${reason.unit}" is there and replaces it (Replaces=)`;
-    case 'unit-conflict':
-      return `"${reason.tie.unit}" is there, and systemd never runs both: ${tieText(reason.tie)}`;
-    case 'foreign-unit':
-      return foreignUnit(reason.path);
-    case 'other-cluster':
-      return `it belongs to another cluster: ${quoted(reason.cluster)}`;
-    case 'machine-silent':
-      return `${unreachableText(reason)}: ${reason.message}`;
-    case 'cordoned':
-      return 'it is cordoned';
-    case 'drained':
-      return 'it is drained';
-    case 'no-lease':
-      return 'it has no lease: Fenced=true needs a running fleetd';
-    case 'lease-may-hold':
-      return reason.forMs === undefined
-        ? `machine "${reason.machine}" is unreachable and may run it under its lease; only fleetd knows when that is over`
-        : `machine "${reason.machine}" is unreachable and may run it under its lease for another ${formatAge(reason.forMs)}`;
-    case 'held':
-      return `held: ${heldText(reason)}`;
-    case 'machine-removed':
-      return 'no machine has this id any more';
-  }
+  const text: ((reason: never) => string) | undefined = REASONS[reason.code];
+  return text?.(reason as never) ?? reason.code;
 }
+
+type Texts = { readonly [C in Reason['code']]: (reason: Extract<Reason, { code: C }>) => string };
+
+const REASONS: Texts = {
+  'machine-id': ({ wanted }) => `MachineID=${wanted} names another machine`,
+  'machine-metadata': ({ key, wanted, actual }) =>
+    `MachineMetadata= requires ${wanted.map((value) => `${key}=${value}`).join(' or ')}, and the machine has ${
+      actual === undefined ? `no ${key}` : `${key}=${actual}`
+    }`,
+  'machine-of-elsewhere': ({ unit, machine }) => `MachineOf=${unit}, which is on "${machine}"`,
+  'machine-of-nowhere': ({ unit }) => `MachineOf=${unit}, which is on no machine`,
+  conflict: ({ unit, pattern, declaredBy, global }) => {
+    const kind = global ? 'global unit ' : '';
+    return declaredBy === 'this'
+      ? `Conflicts=${pattern}, and ${kind}"${unit}" is there`
+      : `${kind}"${unit}" is there and has Conflicts=${pattern}`;
+  },
+  'triggers-elsewhere': ({ unit, machine }) => `it starts "${unit}", which is on "${machine}"`,
+  'triggered-unit': ({ unit, reason }) =>
+    `it starts "${unit}", which does not fit there: ${reasonText(reason)}`,
+  'triggered-elsewhere': ({ trigger, machine }) =>
+    machine === undefined
+      ? `"${trigger}" starts it, and is not there`
+      : `"${trigger}" starts it, and is on "${machine}"`,
+  'not-triggered': () => 'it is a template, and no socket there needs it',
+  replaced: ({ unit }) => `"${unit}" is there and replaces it (Replaces=)`,
+  'unit-conflict': ({ tie }) => `"${tie.unit}" is there, and systemd never runs both: ${tieText(tie)}`,
+  'foreign-unit': ({ path }) => foreignUnit(path),
+  'other-cluster': ({ cluster }) => `it belongs to another cluster: ${quoted(cluster)}`,
+  'machine-silent': (reason) => `${unreachableText(reason)}: ${reason.message}`,
+  cordoned: () => 'it is cordoned',
+  drained: () => 'it is drained',
+  'no-lease': () => 'it has no lease: Fenced=true needs a running fleetd',
+  'lease-may-hold': ({ machine, forMs }) =>
+    forMs === undefined
+      ? `machine "${machine}" is unreachable and may run it under its lease; only fleetd knows when that is over`
+      : `machine "${machine}" is unreachable and may run it under its lease for another ${formatAge(forMs)}`,
+  held: (reason) => `held: ${heldText(reason)}`,
+  'machine-removed': () => 'no machine has this id any more',
+};
 
 /** The array `rejected` of an answer in JSON: the machines that do not fit. */
 export function rejectedJson(rejected: readonly Rejection[]): readonly object[] {
@@ -116,11 +105,11 @@ function causeText(cause: Held['cause']): string {
   if (cause.kind !== 'not-up') return String(Object(cause).kind);
   const { state } = cause;
   if (state.load === 'loaded' && state.exitCode === 1) return `exit status ${state.exitStatus}`;
-  return notUp(state);
+  return whyNotUp(state);
 }
 
 /** Why a unit is not up. */
-export function notUp(state: SystemdState): string {
+export function whyNotUp(state: SystemdState): string {
   const what = `${state.active} (${state.sub})`;
   if (state.load !== 'loaded') {
     return `systemd refuses it: ${state.loadError === '' ? state.load : quoted(state.loadError)}`;
