@@ -37,10 +37,10 @@ export const catCommand: Command = {
 export const historyCommand: Command = {
   name: 'history',
   arguments: '<unit>',
-  summary: 'List all versions of a unit file',
+  summary: 'List all texts of a unit',
   isReadOnly: true,
   takesTemplates: true,
-  description: `Shows the newest version first. Destroyed units have a history too. Machines are contacted only if they may have reverted the newest version (Confirm=). ${fieldSentences(HISTORY)}`,
+  description: `Shows the newest text first. Destroyed units have a history too. Machines are contacted only if they may have reverted the newest text (Confirm=). ${fieldSentences(HISTORY)}`,
   options: listOptions(HISTORY),
   examples: [
     ['fleetctl history web.service', 'times and authors of changes'],
@@ -75,13 +75,13 @@ async function asMachinesReport(
 export const rollbackCommand: Command = {
   name: 'rollback',
   arguments: '<unit>',
-  summary: 'Restore an earlier version of a unit file',
+  summary: 'Restore an earlier text of a unit',
   topic: 'updates',
   takesTemplates: true,
   description:
-    'Restores the last good version before the current one, or the one of --to, as a new entry of the history. A version is good if its last start succeeded. The machines are updated, and running units are restarted if their text changes. The instances of a template follow it. A second rollback goes back one version further.',
+    'Restores the last good text before the current one, or the one of --to, as a new entry of the history. A text is good if its last start succeeded. The machines are updated, and running units are restarted if their text changes. The instances of a template follow it. A second rollback goes back one text further.',
   options: [
-    { flags: '--to <hash>', description: 'version with this hash, or the beginning of it' },
+    { flags: '--to <hash>', description: 'text with this hash, or the beginning of it' },
     ...ROLLOUT,
     DRY_RUN,
     OUTPUT,
