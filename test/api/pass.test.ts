@@ -182,7 +182,7 @@ describe('a client', () => {
     const { createServer } = await import('node:http');
     const server = createServer((request, response) => {
       if (request.headers.host !== 'hung')
-        response.write('{"kind":"ready","version":2,"origin":"x","machines":[]}\n');
+        response.write('{"kind":"ready","version":3,"origin":"x","machines":[]}\n');
     });
     const port = await freePort();
     server.listen(port, '127.0.0.1');
