@@ -45,12 +45,12 @@ export function stepsFor(
     if (action === 'stop' && mayRun && !isStopped) return [{ kind: 'stop' }, ...steps];
   }
   if (wanted?.target !== 'launched' || !isSettled) return steps;
-  if (action === 'restart') return [...steps, { kind: 'restart', under: leaseFor(wanted, machine) }];
+  if (action === 'restart') return [...steps, { kind: 'restart', under: leaseNeeded(wanted, machine) }];
   return action === 'start' && isYoung(pair, machine) ? [...steps, { kind: 'watch' }] : steps;
 }
 
 export function startStep(wanted: DesiredUnit | undefined, machine: MachineView): Step {
-  return { kind: 'start', under: leaseFor(wanted, machine) };
+  return { kind: 'start', under: leaseNeeded(wanted, machine) };
 }
 
 /** The same steps; with `Confirm=`, a revert is armed before a start. */
@@ -137,7 +137,7 @@ function stepsToTarget(situation: Situation, pair: UnitOnMachine, machine: Machi
 }
 
 function writeStep({ wanted, observed }: UnitOnMachine, machine: MachineView): Step {
-  const under = leaseFor(wanted, machine);
+  const under = leaseNeeded(wanted, machine);
   return { kind: 'write', text: wanted?.text ?? '', ...alteredBy(observed), under };
 }
 
@@ -164,7 +164,7 @@ function isYoung({ observed }: UnitOnMachine, { observation }: MachineView): boo
   return age < YOUNG_MS;
 }
 
-function leaseFor(wanted: DesiredUnit | undefined, machine: MachineView) {
+function leaseNeeded(wanted: DesiredUnit | undefined, machine: MachineView) {
   return wanted?.placement.fence === undefined ? undefined : leaseOf(machine);
 }
 

@@ -1,5 +1,5 @@
 /** A machine of the cluster that may be a voter. */
-export type Candidate = {
+export type VoterCandidate = {
   readonly machine: string;
   /** Whether it answers now. */
   readonly answers: boolean;
@@ -10,10 +10,10 @@ export type Candidate = {
 };
 
 /** A machine that may be a voter, and what a fleet.conf says about that. */
-export type QuorumMachine = Pick<Candidate, 'machine' | 'mark'>;
+export type QuorumMachine = Pick<VoterCandidate, 'machine' | 'mark'>;
 
 /** The condition of a machine by name. */
-export type ConditionOf = (machine: string) => Candidate['condition'];
+export type ConditionOf = (machine: string) => VoterCandidate['condition'];
 
 /** Five voters in clusters of seven machines or more, one in clusters of one or two, three otherwise. */
 export function voterCount(machines: number): number {
@@ -26,7 +26,10 @@ export function voterCount(machines: number): number {
  * all machines of the cluster, in order of preference. One voter is replaced at a time, and only by a machine that is better.
  * The number of voters is odd, and a majority of them answers.
  */
-export function chooseVoters(voters: readonly string[], candidates: readonly Candidate[]): readonly string[] {
+export function chooseVoters(
+  voters: readonly string[],
+  candidates: readonly VoterCandidate[],
+): readonly string[] {
   const known = new Map(candidates.map((candidate) => [candidate.machine, candidate]));
   const worth = (machine: string): number => worthOf(known.get(machine));
   const answers = (machine: string): number => Number(known.get(machine)?.answers ?? false);
@@ -64,7 +67,7 @@ export function firstVoters(
 }
 
 /** A machine that has left the cluster is the worst one, and one that a fleet.conf asks for the best. */
-function worthOf(candidate: Candidate | undefined): number {
+function worthOf(candidate: VoterCandidate | undefined): number {
   if (candidate === undefined || candidate.mark === false) return 0;
   if (candidate.condition === 'excluded') return 1;
   if (candidate.condition === 'lost') return 2;

@@ -2,7 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { deferred, withTimeout } from '../base/async.ts';
 import { type FleetError, ignoreFleetError, isFleetError } from '../base/errors.ts';
 import { type Agreement, agreementOf, type Holding, holdersOf } from './agreement.ts';
-import { type Candidate, type ConditionOf, chooseVoters, firstVoters, type QuorumMachine } from './choose.ts';
+import {
+  type ConditionOf,
+  chooseVoters,
+  firstVoters,
+  type QuorumMachine,
+  type VoterCandidate,
+} from './choose.ts';
 import {
   beforeRecoveryError,
   disputedError,
@@ -282,7 +288,7 @@ export class Electorate {
    * Replaces voters that have lost their state, are drained, are lost, or have left the cluster, one after the other. A change that does
    * not succeed is left for the next call, because the rest is a majority.
    */
-  async tend(candidates: readonly Candidate[]): Promise<readonly VoterChange[]> {
+  async tend(candidates: readonly VoterCandidate[]): Promise<readonly VoterChange[]> {
     const proposer = await this.open();
     const changes: VoterChange[] = [];
     while (proposer !== undefined && changes.length < MOST_CHANGES) {
@@ -295,7 +301,7 @@ export class Electorate {
 
   async #improve(
     proposer: Proposer<Head>,
-    candidates: readonly Candidate[],
+    candidates: readonly VoterCandidate[],
   ): Promise<VoterChange | undefined> {
     const { voters } = proposer.membership;
     const { stay, gone, come } = this.#nextVoters(proposer, candidates);
@@ -326,7 +332,7 @@ export class Electorate {
   }
 
   /** The voters of the next change. A voter without its state is renewed after its machine was chosen again. */
-  #nextVoters(proposer: Proposer<Head>, candidates: readonly Candidate[]) {
+  #nextVoters(proposer: Proposer<Head>, candidates: readonly VoterCandidate[]) {
     const { membership, outOfReach } = proposer;
     const { voters } = membership;
     const names = voters.map(({ machine }) => machine);

@@ -1,7 +1,7 @@
 import { FleetError, ignoreFleetError } from '../base/errors.ts';
 import { agreementOf, type Holding } from './agreement.ts';
 import { type Ballot, compareBallots } from './ballot.ts';
-import { type Candidate, chooseVoters } from './choose.ts';
+import { chooseVoters, type VoterCandidate } from './choose.ts';
 import { disputedError, type Failures } from './failures.ts';
 import type { Head } from './head.ts';
 import { randomId, randomProposer, randomStep } from './ids.ts';
@@ -127,7 +127,7 @@ function newestOf(all: readonly Remaining[]): Remaining | undefined {
  */
 export function nextEra(
   { head, found, holders }: Remains,
-  machines: readonly Omit<Candidate, 'answers'>[],
+  machines: readonly Omit<VoterCandidate, 'answers'>[],
   latest: number,
 ): Membership {
   const owners = holders.flatMap((machine) => found.get(machine)?.owner ?? []);

@@ -1,6 +1,6 @@
 import { withTimeout } from '../base/async.ts';
 import { FleetError, ignoreFleetError, isFleetError } from '../base/errors.ts';
-import type { Candidate } from './choose.ts';
+import type { VoterCandidate } from './choose.ts';
 import type { Failures } from './failures.ts';
 import { type Head, isContained } from './head.ts';
 import { eraOf, isFormer, type Voter } from './membership.ts';
@@ -92,7 +92,11 @@ export class Returns {
   readonly #asked = new Set<string>();
 
   /** Asks these machines what they have stored, each once while it answers; none without a recovery. */
-  async look(candidates: readonly Candidate[], { membership }: Head, holders: HeadVoters): Promise<void> {
+  async look(
+    candidates: readonly VoterCandidate[],
+    { membership }: Head,
+    holders: HeadVoters,
+  ): Promise<void> {
     if (eraOf(membership) === 0) return;
     for (const { machine, answers } of candidates) if (!answers) this.#asked.delete(machine);
     const news = candidates.filter(({ machine, answers }) => answers && !this.#asked.has(machine));

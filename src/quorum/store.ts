@@ -11,7 +11,7 @@ import {
 } from '../store/snapshot.ts';
 import type { Change, CommitResult, Store } from '../store/store.ts';
 import { createWaits } from '../store/waits.ts';
-import type { Candidate, ConditionOf } from './choose.ts';
+import type { ConditionOf, VoterCandidate } from './choose.ts';
 import { Electorate, type VoterChange } from './electorate.ts';
 import { Eras, type FormerRegistry } from './eras.ts';
 import { contentsMissingError, unknownChangeError } from './failures.ts';
@@ -235,12 +235,12 @@ export class QuorumStore implements Store {
    * Replaces voters where that is needed. `candidates` are all machines of the cluster. Without a need, no machine is asked
    * after the first read.
    */
-  tend(candidates: readonly Candidate[]): Promise<readonly VoterChange[]> {
+  tend(candidates: readonly VoterCandidate[]): Promise<readonly VoterChange[]> {
     return this.#changesOfVoters(() => this.#electorate.tend(candidates));
   }
 
   /** Asks machines that answer again whether they have a former registry; none unless the registry was recovered. */
-  async look(candidates: readonly Candidate[]): Promise<void> {
+  async look(candidates: readonly VoterCandidate[]): Promise<void> {
     const head = this.#snapshot?.head;
     if (head !== undefined) await this.#returns.look(candidates, head, this.#holders);
   }

@@ -1,7 +1,7 @@
 import type { Clock } from '../base/time.ts';
 import type { ClusterSnapshot, LeaseEnds } from '../cluster/snapshot.ts';
 import type { ProposedMachine } from '../machine/machine.ts';
-import type { Candidate } from '../quorum/choose.ts';
+import type { VoterCandidate } from '../quorum/choose.ts';
 import type { VoterChange } from '../quorum/electorate.ts';
 import type { FormerRegistry } from '../quorum/eras.ts';
 import type { Remains } from '../quorum/remains.ts';
@@ -24,9 +24,9 @@ type Policy = Pick<ClusterSnapshot, 'agentTtlMs' | 'cutOff'>;
 /** The voters of a registry on the machines. */
 export interface Voters {
   /** Replaces voters where that is needed; resolves with the changes. Rejects with a FleetError `registry-…`. */
-  tend(candidates: readonly Candidate[]): Promise<readonly VoterChange[]>;
+  tend(candidates: readonly VoterCandidate[]): Promise<readonly VoterChange[]>;
   /** Asks machines that answer again whether they have a registry from before a recovery. */
-  look(candidates: readonly Candidate[]): Promise<void>;
+  look(candidates: readonly VoterCandidate[]): Promise<void>;
   /** The machines that have shown such a registry with changes that the present one may lack. */
   former(): readonly FormerRegistry[];
   /** The machines that are voters now, read from a majority of them; none before there is a registry. */

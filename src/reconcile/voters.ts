@@ -2,7 +2,7 @@ import { isFleetError } from '../base/errors.ts';
 import type { LoggedEvent } from '../cluster/logged-event.ts';
 import { type ClusterSnapshot, type MachineView, machineNamed } from '../cluster/snapshot.ts';
 import { mayBeDown } from '../cluster/unreachable.ts';
-import type { Candidate } from '../quorum/choose.ts';
+import type { VoterCandidate } from '../quorum/choose.ts';
 import type { VoterChange } from '../quorum/electorate.ts';
 import type { FormerRegistry } from '../quorum/eras.ts';
 import { conditionOf, currentName } from '../registry/inventory.ts';
@@ -91,7 +91,7 @@ export function candidatesOf(
   known: Pick<RegistryView, 'machines' | 'removed'>,
   marks: ReadonlyMap<string, boolean>,
   leaving?: string,
-): readonly Candidate[] {
+): readonly VoterCandidate[] {
   const names = new Set([...snapshot.machines.map((view) => view.machine.name), ...known.machines.keys()]);
   if (leaving !== undefined) names.delete(leaving);
   const isOnline = !isCutOff(snapshot);

@@ -1,6 +1,6 @@
 import { isSameAddress } from '../config/address.ts';
 import { formatMetadata, type Machine, type Metadata, type ProposedMachine } from '../machine/machine.ts';
-import type { Candidate } from '../quorum/choose.ts';
+import type { VoterCandidate } from '../quorum/choose.ts';
 import type { KnownMachine, RemovedMachine } from './edit.ts';
 
 /** The machines in a registry, and those that commands have removed from it, by name. */
@@ -49,7 +49,7 @@ export function currentName(name: string, { machines, removed }: Inventory): str
 export function conditionOf(
   name: string,
   { machines, removed }: Required<Inventory>,
-): Exclude<Candidate['condition'], 'lost'> {
+): Exclude<VoterCandidate['condition'], 'lost'> {
   const current = currentName(name, { machines, removed });
   const { distrusted, cordon } = machines.get(current) ?? {};
   if (distrusted === true || removed.has(current)) return 'excluded';

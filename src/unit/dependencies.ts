@@ -66,7 +66,7 @@ export type Dependency = { readonly kind: DependencyKind; readonly unit: string;
 export function readDependencies(file: UnitFile, name: UnitName): readonly Dependency[] {
   const declared: Dependency[] = [];
   for (const option of file.options) {
-    if (namesUnits(option)) declared.push(...unitsIn(option, name));
+    if (isNamingOption(option)) declared.push(...unitsIn(option, name));
     else declared.push(...mountsIn(option, name));
   }
   const slices = declared.some(({ kind }) => kind === 'Slice') ? [] : slicesByName(name);
@@ -76,7 +76,7 @@ export function readDependencies(file: UnitFile, name: UnitName): readonly Depen
 
 type NamingOption = UnitOption & { readonly name: DependencyKind };
 
-function namesUnits(option: UnitOption): option is NamingOption {
+function isNamingOption(option: UnitOption): option is NamingOption {
   return (
     Object.hasOwn(EFFECTS, option.name) && EFFECTS[option.name as DependencyKind].in.includes(option.section)
   );

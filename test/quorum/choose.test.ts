@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { type Candidate, chooseVoters, voterCount } from '../../src/quorum/choose.ts';
+import { chooseVoters, type VoterCandidate, voterCount } from '../../src/quorum/choose.ts';
 import { pick, seeded } from '../support/random.ts';
 
-const good = (machine: string, other: Partial<Candidate> = {}): Candidate => ({
+const good = (machine: string, other: Partial<VoterCandidate> = {}): VoterCandidate => ({
   machine,
   answers: true,
   condition: 'good',
@@ -10,7 +10,7 @@ const good = (machine: string, other: Partial<Candidate> = {}): Candidate => ({
   ...other,
 });
 
-const CASES: [what: string, voters: string, candidates: readonly Candidate[], next: string][] = [
+const CASES: [what: string, voters: string, candidates: readonly VoterCandidate[], next: string][] = [
   ['a new cluster of two has one', '', [good('a'), good('b')], 'a'],
   ['a new cluster of three has three', '', [good('a'), good('b'), good('c')], 'a b c'],
   ['three more machines change nothing', 'a b c', 'abcdef'.split('').map((name) => good(name)), 'a b c'],
@@ -127,14 +127,15 @@ describe('the voters of a cluster', () => {
 function checkStep(
   voters: readonly string[],
   next: readonly string[],
-  candidates: readonly Candidate[],
+  candidates: readonly VoterCandidate[],
 ): void {
   const come = next.filter((name) => !voters.includes(name));
   const gone = voters.filter((name) => !next.includes(name));
   expect(new Set(next).size).toBe(next.length);
   if (next.length === voters.length) expect([come.length, gone.length]).toEqual([1, 1]);
   else expect(Math.min(come.length, gone.length)).toBe(0);
-  const find = (name: string): Candidate | undefined => candidates.find(({ machine }) => machine === name);
+  const find = (name: string): VoterCandidate | undefined =>
+    candidates.find(({ machine }) => machine === name);
   for (const name of come) expect([find(name)?.answers, find(name)?.mark !== false]).toEqual([true, true]);
   expect(next.filter((name) => find(name)?.answers).length * 2).toBeGreaterThan(next.length);
 }
@@ -142,11 +143,11 @@ function checkStep(
 function checkEnd(
   first: readonly string[],
   last: readonly string[],
-  candidates: readonly Candidate[],
+  candidates: readonly VoterCandidate[],
   message: string,
 ): void {
   const most = voterCount(candidates.filter(({ mark }) => mark !== false).length);
-  const isIdeal = ({ answers, condition, mark }: Candidate): boolean =>
+  const isIdeal = ({ answers, condition, mark }: VoterCandidate): boolean =>
     answers && condition === 'good' && mark !== false;
   const ideal = candidates.filter(isIdeal);
   // Without a majority that answers, nothing can be changed.
@@ -170,7 +171,7 @@ function checkEnd(
     ).toEqual([]);
 }
 
-function randomCandidate(random: () => number, machine: string): Candidate {
+function randomCandidate(random: () => number, machine: string): VoterCandidate {
   const condition = pick(random, ['good', 'good', 'good', 'drained', 'lost'] as const);
   const answers = condition !== 'lost' && random() < 0.8;
   return { machine, answers, condition, mark: random() < 0.5 ? undefined : random() < 0.5 };

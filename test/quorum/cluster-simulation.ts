@@ -1,6 +1,6 @@
 import { isFleetError } from '../../src/base/errors.ts';
 import { sha256 } from '../../src/base/hash.ts';
-import type { Candidate } from '../../src/quorum/choose.ts';
+import type { VoterCandidate } from '../../src/quorum/choose.ts';
 import { formatHead, type Head } from '../../src/quorum/head.ts';
 import type { Membership } from '../../src/quorum/membership.ts';
 import { openQuorumStore, type QuorumStore } from '../../src/quorum/store.ts';
@@ -208,7 +208,7 @@ export class ClusterSimulation {
     if (result.kind === 'committed') this.#ledger.committed(operation, result.revision, this.world.steps);
   }
 
-  #candidates(): readonly Candidate[] {
+  #candidates(): readonly VoterCandidate[] {
     const { random, machines, steps } = this.world;
     return machines.map(({ name, upFrom }) => ({
       machine: name,

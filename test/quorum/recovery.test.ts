@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
-import type { Candidate } from '../../src/quorum/choose.ts';
+import type { VoterCandidate } from '../../src/quorum/choose.ts';
 import type { AcceptedRounds } from '../../src/quorum/progress.ts';
 import type { QuorumStore } from '../../src/quorum/store.ts';
 import type { AskVoter, VoterRequest } from '../../src/quorum/voters.ts';
@@ -73,7 +73,7 @@ describe('a registry without a majority of its voters', () => {
 
   it('gets no voters that are excluded, and drained ones only without others', async () => {
     const voters = new ModelVoters();
-    const conditions = new Map<string, Candidate['condition']>();
+    const conditions = new Map<string, VoterCandidate['condition']>();
     const open = (names = MACHINES): QuorumStore =>
       openOn(voters, names, { conditionsIn: () => (machine) => conditions.get(machine) ?? 'good' });
     await open().commit([put('a')]);
@@ -99,7 +99,7 @@ describe('a registry without a majority of its voters', () => {
     const open = opener(voters);
     await open().commit([put('a')]);
     voters.disks.delete('m1');
-    const condition = (machine: string, of: Candidate['condition']): Candidate[] =>
+    const condition = (machine: string, of: VoterCandidate['condition']): VoterCandidate[] =>
       ['m1', 'm2', 'm3'].map((name) => ({
         ...{ machine: name, answers: true, mark: undefined },
         condition: name === machine ? of : 'good',
@@ -178,7 +178,7 @@ describe('a registry without a majority of its voters', () => {
       if (request.action.kind === 'accept') throw new FleetError('ssh-refused', 'killed');
       return voters.ask(machine, request);
     };
-    const candidates = MACHINES.map((machine): Candidate => {
+    const candidates = MACHINES.map((machine): VoterCandidate => {
       const isLost = machine === 'm4';
       return { machine, answers: !isLost, condition: isLost ? 'lost' : 'good', mark: undefined };
     });
@@ -454,7 +454,7 @@ describe('a recovered registry', () => {
     await opener(voters)().commit([put('lost')]);
     voters.down.clear();
     voters.down.add('m1').add('m2');
-    const candidates = (): Candidate[] =>
+    const candidates = (): VoterCandidate[] =>
       MACHINES.map((machine) => ({
         ...{ machine, answers: !voters.down.has(machine), mark: machine === 'm5' ? false : undefined },
         condition: 'good',

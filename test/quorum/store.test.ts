@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import { NO_BALLOT } from '../../src/quorum/ballot.ts';
-import type { Candidate } from '../../src/quorum/choose.ts';
+import type { VoterCandidate } from '../../src/quorum/choose.ts';
 import type { QuorumOptions } from '../../src/quorum/options.ts';
 import type { QuorumStore } from '../../src/quorum/store.ts';
 import type { Change, Store } from '../../src/store/store.ts';
@@ -207,8 +207,11 @@ describe('a store on machines', () => {
     ]);
   });
 
-  const candidates = (names: readonly string[], conditions: Record<string, Candidate['condition']> = {}) =>
-    names.map((machine): Candidate => {
+  const candidates = (
+    names: readonly string[],
+    conditions: Record<string, VoterCandidate['condition']> = {},
+  ) =>
+    names.map((machine): VoterCandidate => {
       const condition = conditions[machine] ?? 'good';
       return { machine, answers: condition !== 'lost', condition, mark: undefined };
     });

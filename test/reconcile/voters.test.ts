@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
-import type { Candidate } from '../../src/quorum/choose.ts';
+import type { VoterCandidate } from '../../src/quorum/choose.ts';
 import type { VoterChange } from '../../src/quorum/electorate.ts';
 import { snapshotOf } from '../../src/reconcile/snapshot.ts';
 import { candidatesOf } from '../../src/reconcile/voters.ts';
@@ -10,8 +10,8 @@ import { Scene } from './scene.ts';
 
 /** A scene with voters that record what they are asked, and make this change once. */
 function withVoters(scene: Scene, ...changes: VoterChange[]) {
-  const asked: (readonly Candidate[])[] = [];
-  const tend = async (candidates: readonly Candidate[]): Promise<readonly VoterChange[]> => {
+  const asked: (readonly VoterCandidate[])[] = [];
+  const tend = async (candidates: readonly VoterCandidate[]): Promise<readonly VoterChange[]> => {
     asked.push(candidates);
     return changes.splice(0);
   };
