@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { compareText } from '../../src/base/text.ts';
 import { inside, insideAll, MACHINES, onMachines, SUBNET } from '../support/cluster.ts';
-import { createOperator, done, type Outcome, SLEEPER, service } from './operator.ts';
+import { createOperator, done, type Outcome, SLEEPER, service, WAITING } from './operator.ts';
 
 const TEN = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => `${name}.service`);
 
@@ -142,9 +142,10 @@ onMachines('a folder', () => {
 onMachines('a folder in CI', () => {
   const operator = createOperator({ top: { registry: 'machines' } });
   /** A command of a job, whose home folder is new. */
-  const run = (...words: readonly string[]): Promise<Outcome> => {
+  const run = async (...words: readonly string[]): Promise<Outcome> => {
     const home = mkdtempSync(join(operator.folder, 'home-'));
-    return operator.launch(words, { env: { HOME: home, XDG_CACHE_HOME: '' } }).ended;
+    const outcome = await operator.launch(words, { env: { HOME: home, XDG_CACHE_HOME: '' } }).ended;
+    return { ...outcome, stderr: outcome.stderr.replaceAll(WAITING, '') };
   };
 
   it('is applied by the id in the comment, also when the job runs again, and not after a change', async () => {

@@ -128,11 +128,14 @@ export class Operator {
   #masked(printed: string): string {
     return printed
       .replaceAll(this.folder, 'HERE')
-      .replaceAll(/^Waiting for \S+ to .*\n/gm, '')
+      .replaceAll(WAITING, '')
       .replaceAll(/\b[0-9a-f]{8}(?=\.\.\.\/)/g, '00000000')
       .replaceAll(/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, '00000000-0000-0000-0000-000000000000');
   }
 }
+
+/** The lines that a command prints only if it takes long. */
+export const WAITING = /^Waiting for \S+ to .*\n/gm;
 
 type LaunchOptions = {
   /** Relative to the operator's folder. */

@@ -440,6 +440,12 @@ describe('a failure in words', () => {
   });
 });
 
+it('a failure of a newer program is shown as its code', () => {
+  expect(failureText({ code: 'of-a-newer-program' } as unknown as Failure)).toEqual(
+    only('of-a-newer-program'),
+  );
+});
+
 it.each([undefined, 'units'])('the hint about a held text names the unit (%s)', (folder) => {
   const failure = { code: 'held', hash: '5d7d29e', held: heldOn(systemdState('failed')) } as const;
   const { hint } = failureText(failure, { unit: 'web.service', folder });

@@ -137,6 +137,10 @@ describe('a reason in words', () => {
   });
 });
 
+it('a reason of a newer program is shown as its code', () => {
+  expect(reasonText({ code: 'of-a-newer-program' } as unknown as Reason)).toBe('of-a-newer-program');
+});
+
 describe('how long', () => {
   it.each([
     [0, '0s'],
