@@ -14,6 +14,8 @@ import { createMemoryStore } from '../support/memory-store.ts';
 
 /** How long a machine may be unreachable here, in ms. */
 export const TTL_MS = 600;
+/** The interval of observations, in ms. */
+export const INTERVAL_MS = 50;
 
 type HouseOptions = {
   readonly leads?: () => boolean;
@@ -51,7 +53,7 @@ export class House {
     {
       leads = () => true,
       agentTtlMs = TTL_MS,
-      intervalMs = 50,
+      intervalMs = INTERVAL_MS,
       deadlineMs = 100,
       drivers = new Map(),
     }: HouseOptions = {},
