@@ -28,6 +28,8 @@ const TAIL = '\n})';
 const SMALLEST = 64 * 1024;
 /** How many commands add the functions they use to the compiled form; after that it holds what most commands use. */
 const MOST_COMMANDS = 12;
+/** The flags of `bin/fleetctl`, which differ between commands: V8 refuses a compiled form that was made under others. */
+const FLAGS = process.execArgv.filter((word) => word.startsWith('--max-')).join('');
 /** Older files are removed, in ms: they may be of another release of fleet or Node. */
 const MOST_AGE = 30 * 24 * 3600 * 1000;
 
@@ -63,7 +65,7 @@ export function load(entry: string): unknown {
     const bytes = readFileSync(file);
     const source = `${HEAD}${bytes}${TAIL}`;
     if (folder === undefined || bytes.length < SMALLEST) return new Script(source, { filename: file });
-    const cache = join(folder, `${basename(file)}-${process.version}-${bytes.length}`);
+    const cache = join(folder, `${basename(file)}-${process.version}${FLAGS}-${bytes.length}`);
     const cachedData = readCache(cache, bytes);
     const script = new Script(source, { filename: file, ...(cachedData && { cachedData }) });
     if (cachedData === undefined || script.cachedDataRejected) isComplete = false;

@@ -35,13 +35,22 @@ beforeEach(() => {
 /** Sets what the program prints. The word has one length, by which alone V8 tells one source from another. */
 const setWord = (word: 'right' | 'wrong'): void =>
   writeFileSync(join(folder, 'part.cjs'), `exports.word = (() => '${word}')(); ${FILLER}`);
-const run = (command = 'list', env: NodeJS.ProcessEnv = {}, as: { uid?: number; cwd?: string } = {}) => {
+const run = (
+  command = 'list',
+  env: NodeJS.ProcessEnv = {},
+  as: { uid?: number; cwd?: string } = {},
+  flags: readonly string[] = [],
+) => {
   const code = `require(${JSON.stringify(loader)}).load(${JSON.stringify(join(folder, 'entry.cjs'))}).run()`;
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', code, 'fleetctl', command], {
-    ...as,
-    encoding: 'utf8',
-    env: { PATH: process.env.PATH, XDG_CACHE_HOME: join(folder, 'cache'), ...env },
-  });
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [...flags, '-e', code, 'fleetctl', command],
+    {
+      ...as,
+      encoding: 'utf8',
+      env: { PATH: process.env.PATH, XDG_CACHE_HOME: join(folder, 'cache'), ...env },
+    },
+  );
   return { status, stdout: stdout.trim(), stderr };
 };
 const right = { status: 0, stdout: 'right', stderr: '' };
@@ -109,6 +118,16 @@ describe('the compiled form of the program', () => {
     plant();
     expect(run('list', { NODE_DISABLE_COMPILE_CACHE: '1' })).toEqual(right);
     expect(run('list', { NODE_OPTIONS: '--jitless' })).toMatchObject({ stdout: 'right' });
+  });
+
+  it('is kept for each flag of the program', () => {
+    setWord('right');
+    run();
+    const [name = ''] = readdirSync(cache).filter((each) => !each.endsWith('.commands'));
+    const first = readFileSync(join(cache, name));
+    expect(run('list', {}, {}, ['--max-semi-space-size=2'])).toEqual(right);
+    expect(readFileSync(join(cache, name))).toEqual(first);
+    expect(readdirSync(cache).filter((each) => !each.endsWith('.commands'))).toHaveLength(2);
   });
 
   it('is that of one source', () => {
