@@ -202,26 +202,43 @@ export class Controller {
     this.#wakeUp.request();
   }
 
-  /** Runs until `signal` is raised and the running passes have ended. Units on machines keep running. */
+  /**
+   * Runs until `signal` is raised and the running passes have ended. Until then machines are observed, which extends their
+   * leases. Units on machines keep running.
+   */
   async run(signal: AbortSignal): Promise<void> {
+    const over = new AbortController();
     // Every watch adds a listener; Node warns about more than ten.
-    setMaxListeners(0, signal);
-    this.#watches.run(signal);
+    setMaxListeners(0, over.signal);
+    this.#watches.run(over.signal);
+    try {
+      await this.#loop(signal);
+    } finally {
+      over.abort();
+    }
+    await this.#watches.ended();
+  }
+
+  async #loop(signal: AbortSignal): Promise<void> {
     const following = Promise.all([this.#followRegistry(signal), this.#tendVoters(signal)]);
     await this.whenReady;
     this.#hasObserved = true;
     const tick = setInterval(() => this.#checkPause(), TICK_MS);
+    let hasLed: boolean = false;
     while (!signal.aborted) {
       await this.#catchUp();
       this.#loopedAt = this.#now();
-      this.#notifier.leads(this.#leases.leads);
+      const { leads } = this.#leases;
+      // Leases of the former leader are extended before they end.
+      if (leads && !hasLed) void this.observe();
+      hasLed = leads;
+      this.#notifier.leads(leads);
       if (this.#wakeUp.take() || this.#now() >= this.#due) await this.#decide();
       await this.#wakeUp.sleep(Math.min(this.#due - this.#now(), TICK_MS), signal);
     }
     this.#isEnding = true;
     clearInterval(tick);
     await Promise.all([this.#passes.idle(), following]);
-    await this.#watches.ended();
   }
 
   #mayRun(): boolean {

@@ -65,8 +65,9 @@ export function orderOf({
   const coming = comingIn(plans, (machine, unit) => isHere(machine, unit) && !unitOf(unit)?.placement.global);
   const leaves = (machine: string) => (unit: string) =>
     origin.get(unit) === machine || (coming.has(unit) && !isHere(machine, unit));
-  const stageOf = (machine: string, { unit, steps }: UnitChange): Stage => {
-    if (early.has(`${machine} ${unit}`)) return 'before';
+  const stageOf = (machine: string, change: UnitChange): Stage => {
+    const { unit, steps } = change;
+    if (early.has(`${machine} ${unit}`)) return hasStep(change, 'forbid') ? 'forbid' : 'before';
     // A unit that has moved is needed here until its starters have left.
     const isLeft = places.has(unit) && !isHere(machine, unit) && starters.get(unit)?.some(leaves(machine));
     if (leaves(machine)(unit) || isLeft) return 'after';

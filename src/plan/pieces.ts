@@ -8,11 +8,12 @@ import { expectsUp, hasStep, type UnitChange } from './step.ts';
 export type Entry = { readonly machine: string; readonly change: UnitChange; readonly stage: Stage };
 
 /**
- * `check`: can the machine that a unit leaves be changed? `before`: old copies of a unit that must not run twice, and the
+ * `check`: can the machine that a unit leaves be changed? `forbid`: the confirmations of other machines that they do not start a
+ * fenced unit, without which it is not stopped to be moved. `before`: old copies of a unit that must not run twice, and the
  * units that would start them again. `main`: everything else. `after`: the old copy of a unit that moves, which stays
  * until the new one is up. `last`: a unit that replaces one that leaves the machine.
  */
-export const STAGES = ['check', 'before', 'main', 'after', 'last'] as const;
+export const STAGES = ['check', 'forbid', 'before', 'main', 'after', 'last'] as const;
 export type Stage = (typeof STAGES)[number];
 
 type PiecesRequest = {

@@ -141,6 +141,30 @@ describe('a controller', () => {
     expect(house.runs('b.service')).toEqual([]);
   });
 
+  it('extends leases until its passes have ended, when it is stopped', async () => {
+    const ttlMs = 1_500;
+    const house = new House(['m1', 'm2'], { agentTtlMs: ttlMs, intervalMs: 300 });
+    const here = house.fakes.of('m1');
+    Object.defineProperty(here, 'uptimeSeconds', { get: () => performance.now() / 1000 });
+    await house.want('launched', 'Fenced=true\nMachineMetadata=name=m1', 'a.service');
+    await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
+    house.changeMs = 2 * ttlMs;
+    await house.want('launched', 'MachineMetadata=name=m2', 'b.service');
+    const isDecided = () =>
+      house.events.some((event) => event.kind === 'decided' && event.unit === 'b.service');
+    await vi.waitFor(() => expect(isDecided()).toBe(true), soon);
+    let isOver: boolean = false;
+    const ended = house.end().finally(() => {
+      isOver = true;
+    });
+    let shortest = ttlMs;
+    for (; !isOver; await sleep(10))
+      shortest = Math.min(shortest, ((here.lease?.deadline ?? 0) - here.uptimeSeconds) * 1000);
+    await ended;
+    expect(house.runs('b.service')).toEqual(['m2']);
+    expect(shortest).toBeGreaterThan(0);
+  });
+
   it.each([5_000, 2 ** 60])(
     'continues with a machine that alone claims to have seen revision %d',
     async (token) => {

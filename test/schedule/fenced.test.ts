@@ -128,13 +128,13 @@ describe('the plan for a fenced unit', () => {
     const plans = plan(snapshot, placements);
     const leaving = leavingOf(decisions);
     const order = orderOf({ plans, snapshot, placements, leaving, maxParallel: undefined });
-    expect(order).toHaveLength(2);
-    const [before = [], main = []] = order.map((wave) => wave.plans);
-    const told = before.map(({ machine, changes }) => [machine, changes[0]?.steps.map(({ kind }) => kind)]);
-    expect(told).toEqual([
-      ['m2', ['stop', 'remove']],
-      ['m3', ['forbid']],
-    ]);
+    expect(order).toHaveLength(3);
+    const [forbidden = [], before = [], main = []] = order.map((wave) => wave.plans);
+    const told = [forbidden, before].map((plans) =>
+      plans.map(({ machine, changes }) => [machine, changes[0]?.steps.map(({ kind }) => kind)]),
+    );
+    // If m3 does not confirm, m2 keeps the unit.
+    expect(told).toEqual([[['m3', ['forbid']]], [['m2', ['stop', 'remove']]]]);
     expect(main.map(({ machine }) => machine)).toEqual(['m1']);
     expect(main[0]?.changes[0]?.steps).toMatchObject([
       { kind: 'write', under: LEASE },
