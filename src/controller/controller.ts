@@ -34,6 +34,8 @@ export type ControllerOptions = {
   /** Whether this controller may decide now. */
   readonly leads: () => boolean;
   readonly emit: (event: ControllerEvent) => void;
+  /** The longest `agent_ttl` of this process so far, in ms; that of `ports` by default. */
+  readonly formerTtlMs?: number;
 };
 
 /** A pass that a command asks for once. */
@@ -84,9 +86,9 @@ export class Controller {
   #due = 0;
 
   constructor(options: ControllerOptions) {
-    const { intervalMs, deadlineMs, leads, emit } = options;
+    const { intervalMs, deadlineMs, leads, emit, formerTtlMs } = options;
     const { driver, clock, agentTtlMs } = options.ports;
-    const leases = new Leases({ clock, agentTtlMs, leads });
+    const leases = new Leases({ clock, agentTtlMs, leads, formerTtlMs });
     const registry = this.#elsewhere.watch(options.ports.registry);
     const ports = { ...options.ports, registry, leases: () => leases.ends };
     const wake = (): void => this.wake();

@@ -9,6 +9,8 @@ export type LeasesOptions = {
   /** Must be monotonic. */
   readonly clock: Clock;
   readonly agentTtlMs: number;
+  /** The longest `agent_ttl` that this process had before; leases of that length may hold until they end. */
+  readonly formerTtlMs?: number | undefined;
   /** Whether this controller may decide now. */
   readonly leads: () => boolean;
 };
@@ -53,10 +55,11 @@ export class Leases {
   /** Until when leases may hold on unreachable machines; undefined while another controller may lead. */
   get ends(): LeaseEnds | undefined {
     if (!this.leads) return undefined;
-    const { agentTtlMs } = this.#options;
-    const end = (answered: number): number => leaseEnd(Math.max(answered, this.#since), agentTtlMs);
+    const { agentTtlMs, formerTtlMs = 0 } = this.#options;
+    const ofFormer = leaseEnd(this.#since, Math.max(agentTtlMs, formerTtlMs));
+    const end = (answered: number): number => Math.max(leaseEnd(answered, agentTtlMs), ofFormer);
     const ofMachines = new Map([...this.#answered].map(([id, answered]) => [id, end(answered)]));
-    return { ofMachines, ofOthers: end(this.#since) };
+    return { ofMachines, ofOthers: ofFormer };
   }
 
   /** Assumes that another controller led until now: at the start, and after a pause. */

@@ -7,9 +7,9 @@ import type { RegistryView } from '../../src/registry/view.ts';
 import { cluster, desiredUnit, idOf, NOW, TTL_MS } from '../support/builders.ts';
 
 /** A controller that leads, and grants leases to m1. */
-function leader() {
+function leader(formerTtlMs = TTL_MS) {
   const clock = { time: NOW, now: () => clock.time };
-  const leases = new Leases({ clock, agentTtlMs: TTL_MS, leads: () => true });
+  const leases = new Leases({ clock, agentTtlMs: TTL_MS, formerTtlMs, leads: () => true });
   const [view] = cluster().machine('m1').snapshot().machines;
   if (view?.observation === undefined) throw new Error('m1 does not answer');
   const { observation } = view;
@@ -84,4 +84,16 @@ it('leases end when no fenced unit is wanted, and those that are left continue w
   expect(leases.want(registry('launched'))).toBe(true);
   expect(leases.grant({ ...answer, observation })).toBeUndefined();
   expect(leases.grant(answer)).toBeDefined();
+});
+
+it('leases of a longer agent_ttl end by that, also on machines that have answered since', () => {
+  const { clock, leases, view, observation } = leader(4 * TTL_MS);
+  leases.admit([view]);
+  clock.time += TTL_MS;
+  expect(leases.grant({ observation, askedAt: clock.time, wasUnreachable: false })).toBeDefined();
+  const former = leaseEnd(NOW, 4 * TTL_MS);
+  expect(leases.ends).toEqual({ ofMachines: new Map([[idOf('m1'), former]]), ofOthers: former });
+  clock.time += 4 * TTL_MS;
+  leases.grant({ observation, askedAt: clock.time, wasUnreachable: false });
+  expect(leases.ends?.ofMachines.get(idOf('m1'))).toBe(leaseEnd(clock.time, TTL_MS));
 });

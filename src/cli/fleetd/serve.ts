@@ -70,11 +70,13 @@ export async function serve(flags: Flags, streams: Streams): Promise<ExitStatus>
   const load = async (): Promise<Config> => forController(await loadConfig({ flags, ...streams }));
   const signals = handleSignals(() => isUsable(load, streams));
   signals.ended.addEventListener('abort', () => supervisor.stopping());
+  let formerTtlMs = 0;
   try {
     while (!signals.ended.aborted) {
       const round = signals.nextRound();
       const config = await load();
-      const given = { streams, signal: round, emit, supervisor, inherited, onBug };
+      formerTtlMs = Math.max(formerTtlMs, config.agent_ttl);
+      const given = { streams, signal: round, emit, supervisor, inherited, onBug, formerTtlMs };
       // The controller compares with what it sees, and waits for no other process.
       const onDifference = (difference: InventoryDifference): void => log(differenceEntry(difference));
       const options = { guard: false, changes: true, onDifference };
@@ -94,6 +96,7 @@ type Round = {
   readonly supervisor: Supervisor;
   readonly inherited: InheritedSockets;
   readonly onBug: (error: unknown) => void;
+  readonly formerTtlMs: number;
 };
 
 /** One configuration's time: from the first look at the machines to the end of the last step. */
@@ -128,6 +131,7 @@ async function keep(ports: Ports, config: Config, round: Round): Promise<void> {
     ...paceOf(config),
     leads,
     emit,
+    formerTtlMs: round.formerTtlMs,
   });
   const api = await serveApi({
     ...round,
