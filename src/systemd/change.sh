@@ -24,7 +24,7 @@ own() {
   umask 077
   lacks=
   for folder; do
-    [ -d "$folder" ] || { lacks=yes; continue; }
+    [ -d "$folder" ] || { ! is_there "$folder" || { echo "$folder is no directory"; return 1; }; lacks=yes; continue; }
     [ -O "$folder" ] || { echo "$folder belongs to another user"; return 1; }
     can_change "$folder" || return
   done
@@ -61,10 +61,12 @@ close_to_others() { chmod go= "$@"; }
 
 # lock: 11 if it takes too long, with the process that holds the lock
 lock() {
-  command exec 9>"$R/lock" || return
+  is_lockable "$R/lock" && command exec 9>"$R/lock" || return
   flock -w "${wait:-$W}" 9 || { holder "$R/lock"; return 11; }
   find_folders
 }
+# is_lockable FILE: to open a pipe in the place of a lock would take forever
+is_lockable() { [ ! -e "$1" ] || [ -f "$1" ] || { echo "$1 is no file"; return 1; }; }
 # holder FILE: process, user and command of the holder of its lock; needs Linux 4.1
 holder() {
   for fd in /proc/[0-9]*/fd/*; do
@@ -79,7 +81,7 @@ unlock() { exec 9>&-; }
 
 # sweep: removes the files of scripts that were killed. A script holds "busy" while it waits for a stop without the lock.
 sweep() {
-  command exec 8>"$R/busy" || return
+  is_lockable "$R/busy" && command exec 8>"$R/busy" || return
   for file in .fleet-* "$L/tmp/"*; do
     [ -e "$file" ] || continue
     ! flock -n 8 || rm -rf .fleet-* "$L/tmp/"*

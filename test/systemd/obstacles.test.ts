@@ -107,6 +107,20 @@ describe('an obstacle', () => {
   });
 
   it.each([
+    ['run/lock', 'no file', (path: string) => void execFileSync('mkfifo', [path])],
+    ['run/busy', 'no file', (path: string) => void execFileSync('mkfifo', [path])],
+    ['var/tmp', 'no directory', (path: string) => writeFileSync(path, '')],
+    ['var/removed', 'no directory', (path: string) => void execFileSync('mkfifo', [path])],
+  ])('in the place of %s, which is %s then, is reported at once', async (name, what, plant) => {
+    const machine = await machineWithUnit();
+    const path = machine.path(name);
+    rmSync(path, { force: true, recursive: true });
+    plant(path);
+    expect(await restart(machine)).toMatchObject({ code: 'step', detail: `${path} is ${what}` });
+    expect(machine.calls('stop')).toEqual([]);
+  });
+
+  it.each([
     ['etc/web.service.d', (path: string) => writeFileSync(path, '')],
     ['var/removed/web.service', (path: string) => mkdirSync(path)],
     ['var/removed/web.service', (path: string) => void execFileSync('mkfifo', [path])],
