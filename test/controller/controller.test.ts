@@ -8,6 +8,36 @@ import { AWAY, House, INTERVAL_MS, TTL_MS } from './support.ts';
 
 const soon = { timeout: 10_000, interval: 10 };
 
+const LEASE_MS = 2_000;
+
+/** A fenced unit runs on m1, and a start of another unit on m2 takes longer than a lease. */
+async function houseWithSlowStart(fleet: string): Promise<House> {
+  const house = new House(['m1', 'm2'], { agentTtlMs: LEASE_MS, intervalMs: 300 });
+  Object.defineProperty(house.fakes.of('m1'), 'uptimeSeconds', { get: () => performance.now() / 1000 });
+  await house.want('launched', 'Fenced=true\nMachineMetadata=name=m1', 'a.service');
+  await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
+  house.changeMs = 1.5 * LEASE_MS;
+  await house.want('launched', `${fleet}MachineMetadata=name=m2`, 'b.service');
+  const isDecided = (): boolean =>
+    house.events.some((event) => event.kind === 'decided' && event.unit === 'b.service');
+  await vi.waitFor(() => expect(isDecided()).toBe(true), soon);
+  return house;
+}
+
+/** The shortest time that the lease of m1 had left until `ended` resolved, in ms. */
+async function shortestLease(house: House, ended: Promise<unknown>): Promise<number> {
+  const machine = house.fakes.of('m1');
+  let isOver: boolean = false;
+  void ended.finally(() => {
+    isOver = true;
+  });
+  let shortest = LEASE_MS;
+  for (; !isOver; await sleep(10))
+    shortest = Math.min(shortest, ((machine.lease?.deadline ?? 0) - machine.uptimeSeconds) * 1000);
+  await ended;
+  return shortest;
+}
+
 describe('a controller', () => {
   it('brings a unit to a machine, and looks after it there', async () => {
     const house = new House(['m1', 'm2']);
@@ -120,49 +150,18 @@ describe('a controller', () => {
   });
 
   it('extends the lease of a machine that is back before its end, while a start of a fenced unit takes long', async () => {
-    const ttlMs = 2_000;
-    const house = new House(['m1', 'm2'], { agentTtlMs: ttlMs, intervalMs: 300 });
-    const here = house.fakes.of('m1');
-    Object.defineProperty(here, 'uptimeSeconds', { get: () => performance.now() / 1000 });
-    await house.want('launched', 'Fenced=true\nMachineMetadata=name=m1', 'a.service');
-    await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
-    house.changeMs = 1.5 * ttlMs;
-    await house.want('launched', 'Fenced=true\nMachineMetadata=name=m2', 'b.service');
-    const isDecided = () =>
-      house.events.some((event) => event.kind === 'decided' && event.unit === 'b.service');
-    await vi.waitFor(() => expect(isDecided()).toBe(true), soon);
+    const house = await houseWithSlowStart('Fenced=true\n');
     house.fakes.disconnect('m1');
     await vi.waitFor(() => expect(house.kinds()).toContain('machine-lost'), soon);
-    here.unreachable = undefined;
-    let shortest = ttlMs;
-    for (const end = Date.now() + 1.2 * ttlMs; Date.now() < end; await sleep(10))
-      shortest = Math.min(shortest, ((here.lease?.deadline ?? 0) - here.uptimeSeconds) * 1000);
-    expect(shortest).toBeGreaterThan(0);
+    house.fakes.of('m1').unreachable = undefined;
+    expect(await shortestLease(house, sleep(1.2 * LEASE_MS))).toBeGreaterThan(0);
     expect(house.runs('b.service')).toEqual([]);
   });
 
   it('extends leases until its passes have ended, when it is stopped', async () => {
-    const ttlMs = 1_500;
-    const house = new House(['m1', 'm2'], { agentTtlMs: ttlMs, intervalMs: 300 });
-    const here = house.fakes.of('m1');
-    Object.defineProperty(here, 'uptimeSeconds', { get: () => performance.now() / 1000 });
-    await house.want('launched', 'Fenced=true\nMachineMetadata=name=m1', 'a.service');
-    await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
-    house.changeMs = 2 * ttlMs;
-    await house.want('launched', 'MachineMetadata=name=m2', 'b.service');
-    const isDecided = () =>
-      house.events.some((event) => event.kind === 'decided' && event.unit === 'b.service');
-    await vi.waitFor(() => expect(isDecided()).toBe(true), soon);
-    let isOver: boolean = false;
-    const ended = house.end().finally(() => {
-      isOver = true;
-    });
-    let shortest = ttlMs;
-    for (; !isOver; await sleep(10))
-      shortest = Math.min(shortest, ((here.lease?.deadline ?? 0) - here.uptimeSeconds) * 1000);
-    await ended;
+    const house = await houseWithSlowStart('');
+    expect(await shortestLease(house, house.end())).toBeGreaterThan(0);
     expect(house.runs('b.service')).toEqual(['m2']);
-    expect(shortest).toBeGreaterThan(0);
   });
 
   it.each([5_000, 2 ** 60])(
