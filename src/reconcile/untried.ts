@@ -23,15 +23,30 @@ export async function withRequired(
   session: MachineSession,
   snapshot: ClusterSnapshot,
 ): Promise<readonly UnitOutcome[]> {
-  const explained: UnitOutcome[] = [];
-  for (const outcome of outcomes) {
-    const { failure } = outcome;
-    const isUnstarted = failure?.code === 'not-up' && hasNotRun(outcome, failure, snapshot);
-    explained.push(
-      isUnstarted ? { ...outcome, failure: await explain(outcome, failure, session, snapshot) } : outcome,
-    );
-  }
-  return explained;
+  const unstarted = outcomes.map((outcome) => unstartedBy(outcome, snapshot));
+  const asked = new Set(unstarted.flatMap((each) => each?.required ?? []));
+  const failed = asked.size === 0 ? [] : await failedOf([...asked], session);
+  return outcomes.map((outcome, index) => {
+    const { failure, required: all = [] } = unstarted[index] ?? {};
+    if (failure === undefined) return outcome;
+    const required = all.filter((unit) => failed.includes(unit));
+    return { ...outcome, failure: required.length === 0 ? failure : { ...failure, required } };
+  });
+}
+
+type Unstarted = {
+  readonly failure: NotUp;
+  /** The units that may be the reason, if they have failed. */
+  readonly required: readonly string[];
+};
+
+/** The failure of a unit of which systemd has run nothing; undefined for other outcomes. */
+function unstartedBy(outcome: UnitOutcome, snapshot: ClusterSnapshot): Unstarted | undefined {
+  const { failure } = outcome;
+  if (failure?.code !== 'not-up' || !hasNotRun(outcome, failure, snapshot)) return undefined;
+  const state = { ...failure.state, exitCode: 0, exitStatus: 0 };
+  const required = isDownByOthers(state) ? requiredBefore(outcome, snapshot) : [];
+  return { failure: { ...failure, state }, required };
 }
 
 /** Whether a required unit kept systemd from running anything of the unit: its state tells of an earlier run then. */
@@ -48,22 +63,15 @@ function hasNotRun(
   );
 }
 
-async function explain(
-  { unit: name, machine }: UnitOutcome,
-  failure: NotUp,
-  session: MachineSession,
-  snapshot: ClusterSnapshot,
-): Promise<NotUp> {
-  const unstarted: NotUp = { ...failure, state: { ...failure.state, exitCode: 0, exitStatus: 0 } };
+/** The units that the text requires, and the one that it has replaced there. */
+function requiredBefore({ unit: name, machine }: UnitOutcome, snapshot: ClusterSnapshot): readonly string[] {
   const unit = unitNamed(name, snapshot);
-  if (unit === undefined || !isDownByOthers(unstarted.state)) return unstarted;
+  if (unit === undefined) return [];
   const view = machineNamed(machine, snapshot);
   const had = view && observedOn(view, name)?.record;
   const texts = had?.digest === unit.digest ? [] : (snapshot.olderTexts ?? []);
   const older = texts.filter((text) => text.name === name).map(requirements);
-  const asked = [...requirements(unit)].filter((other) => older.every((all) => all.has(other)));
-  const required = asked.length === 0 ? [] : await failedOf(asked, session);
-  return required.length === 0 ? unstarted : { ...unstarted, required };
+  return [...requirements(unit)].filter((other) => older.every((all) => all.has(other)));
 }
 
 async function failedOf(units: readonly string[], session: MachineSession): Promise<readonly string[]> {
