@@ -41,3 +41,8 @@ export function hostAndPort({ host, port }: { readonly host: string; readonly po
 export function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
+
+/** Whether a text has one of the characters \p{Cc}, a class that V8 needs a millisecond to look up. */
+export function hasControlCharacter(text: string): boolean {
+  return /[^ -~\u00a0-\uffff]/.test(text);
+}

@@ -205,8 +205,12 @@ export function fileOf({ state }: Pick<ObservedUnit, 'state'>): string {
 
 /** The same for people, and whether the unit is masked. */
 export function originOf(unit: Pick<ObservedUnit, 'name' | 'state'>): string {
-  const file = fileOf(unit);
-  return isMasked(unit.state) ? `${file === '' ? unit.name : file} (masked)` : file;
+  return originText(unit.name, fileOf(unit), isMasked(unit.state));
+}
+
+/** The file of a unit, or its name if it is masked and has none. */
+export function originText(unit: string, file: string, masked: boolean): string {
+  return masked ? `${file === '' ? unit : file} (masked)` : file;
 }
 
 /** Whether fleet wrote the unit. */

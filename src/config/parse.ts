@@ -1,5 +1,6 @@
 import { unsafe } from 'ini';
 import { configError, excerpt, inQuotes } from '../base/errors.ts';
+import { hasControlCharacter } from '../base/text.ts';
 
 /** One `key = value`, from a file or elsewhere. `where` names it in messages: file, line, key and section. */
 export type Setting = {
@@ -91,9 +92,4 @@ function readValue(text: string, where: string): string {
 export function cutComment(text: string): string {
   const quoted = /^\s*("[^"\\]*(?:\\.[^"\\]*)*")\s*(?:[;#].*)?$/.exec(text)?.[1];
   return quoted ?? text.replace(/(?:^|\s)[;#].*$/, '').trim();
-}
-
-function hasControlCharacter(text: string): boolean {
-  // The characters that are \p{Cc}, a class that V8 needs a millisecond to look up.
-  return /[^ -~\u00a0-\uffff]/.test(text);
 }

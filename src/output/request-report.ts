@@ -1,4 +1,5 @@
 import type { Reason } from '../cluster/reason.ts';
+import { originText } from '../cluster/unit-state.ts';
 import type { RestartResult } from '../operations/restart.ts';
 import type { ForeignUnit, RequestResult, UnitResult } from '../operations/unit-result.ts';
 import { isUnschedulable } from '../operations/unschedulable.ts';
@@ -104,7 +105,7 @@ function warnings(request: RequestResult, dryRun: boolean): readonly string[] {
 }
 
 function foreignLine({ unit, machine, path, masked }: ForeignUnit): string {
-  const origin = masked ? `${path === '' ? unit : path} (masked)` : path;
+  const origin = originText(unit, path, masked);
   return `Warning: unit "${unit}" stays on machine ${machineTitle(machine)}, because fleet did not install it${origin === '' ? '' : `: ${origin}`}`;
 }
 

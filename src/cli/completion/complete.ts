@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isFleetError } from '../../base/errors.ts';
+import { hasControlCharacter } from '../../base/text.ts';
 import type { ConfigFlags } from '../../config/settings.ts';
 import { hasUnitSuffix } from '../../unit/unit-name.ts';
 import type { Command, CommandOption } from '../command.ts';
@@ -22,10 +23,8 @@ export async function answerCompletion(argv: readonly string[], streams: Streams
   const typed = words.at(-1) ?? '';
   try {
     const candidates = await candidatesFor(typed, readTypedLine(words.slice(0, -1)), streams);
-    // A name with control characters cannot be offered. V8 needs a millisecond to look up \p{Cc}.
-    const offered = candidates.filter(
-      ({ word }) => word.startsWith(typed) && !/[^ -~\u00a0-\uffff]/.test(word),
-    );
+    // A name with control characters cannot be offered.
+    const offered = candidates.filter(({ word }) => word.startsWith(typed) && !hasControlCharacter(word));
     streams.out(offered.map(lineOf).join(''));
   } catch (error) {
     if (!isFleetError(error)) throw error;
